@@ -1,9 +1,16 @@
 //! The pool of a client: the machine, and what its ids stand for.
+//!
+//! The machine decides which request gets which connection. It has no I/O and no clock. The pool
+//! calls it under one lock, and then opens and closes connections without the lock. Each connection
+//! has a task (`connection/drive.rs`): it connects, polls hyper, and reports when a response is
+//! over. An attempt to connect outlives the request that caused it. A request is sent within the
+//! poll in which it gets its connection, so dropping it needs no code of its own, except in the
+//! queue. A connection counts against the caps until its stream (`ClientIo`) is dropped.
 use crate::{
     Counts, Error, MakeConnection, Origin,
     client_runtime::ClientRuntime,
     config::Config,
-    connection::{Attempt, Slot},
+    connection::{Attempt, PooledConn},
     machine::{Checkout, ConnId, Effect, Granted, Machine, OriginId, WaiterId},
     origin::{LastOrigin, OriginParts, OriginRef},
     request_body::ClientBody,
@@ -37,9 +44,9 @@ struct State<B> {
     /// By the index of the origin's id.
     facts: Vec<Option<Arc<OriginFacts>>>,
     /// By the index of the connection's id.
-    slots: Vec<Option<Arc<Slot<B>>>>,
+    conns: Vec<Option<Arc<PooledConn<B>>>>,
     /// By the index of the waiter's id.
-    seats: Vec<Seat<B>>,
+    waiters: Vec<WaiterState<B>>,
     /// A caller is carrying out the effects, so no other one need do it.
     is_settling: bool,
 }
@@ -53,23 +60,23 @@ pub(crate) struct OriginFacts {
 }
 
 /// The state of a waiting request.
-enum Seat<B> {
+enum WaiterState<B> {
     Empty,
     Waiting(Option<Waker>),
-    Granted(Lease<B>),
+    Granted(CheckedOut<B>),
     Failed(Error),
 }
 
 /// A connection that a request is about to use.
-pub(crate) struct Lease<B> {
-    pub(crate) slot: Arc<Slot<B>>,
+pub(crate) struct CheckedOut<B> {
+    pub(crate) pooled: Arc<PooledConn<B>>,
     /// It has been idle, so the server may have closed it.
     pub(crate) was_idle: bool,
 }
 
 /// The result of [`Pool::checkout`].
 pub(crate) enum Wanted<B> {
-    Lease(Lease<B>),
+    Ready(CheckedOut<B>),
     Wait(WaiterId, OriginId, Arc<OriginFacts>),
 }
 
@@ -89,8 +96,8 @@ impl<F, B, M> Pool<F, B, M> {
                 origins: HashMap::new(),
                 last: None,
                 facts: Vec::new(),
-                slots: Vec::new(),
-                seats: Vec::new(),
+                conns: Vec::new(),
+                waiters: Vec::new(),
                 is_settling: false,
             }),
             runtime: PhantomData,
@@ -102,18 +109,18 @@ impl<F, B, M> Pool<F, B, M> {
         &self,
         waiter: WaiterId,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Lease<B>, Error>> {
+    ) -> Poll<Result<CheckedOut<B>, Error>> {
         let mut state = lock(&self.state);
-        let seat = &mut state.seats[waiter.index];
-        let result = match mem::replace(seat, Seat::Empty) {
-            Seat::Granted(lease) => Ok(lease),
-            Seat::Failed(error) => Err(error),
-            Seat::Waiting(Some(waker)) if waker.will_wake(cx.waker()) => {
-                *seat = Seat::Waiting(Some(waker));
+        let waiter_state = &mut state.waiters[waiter.index];
+        let result = match mem::replace(waiter_state, WaiterState::Empty) {
+            WaiterState::Granted(checked_out) => Ok(checked_out),
+            WaiterState::Failed(error) => Err(error),
+            WaiterState::Waiting(Some(waker)) if waker.will_wake(cx.waker()) => {
+                *waiter_state = WaiterState::Waiting(Some(waker));
                 return Poll::Pending;
             }
-            Seat::Waiting(_) | Seat::Empty => {
-                *seat = Seat::Waiting(Some(cx.waker().clone()));
+            WaiterState::Waiting(_) | WaiterState::Empty => {
+                *waiter_state = WaiterState::Waiting(Some(cx.waker().clone()));
                 return Poll::Pending;
             }
         };
@@ -156,11 +163,13 @@ impl<F: MakeConnection, B: ClientBody, M: ClientRuntime<F, B>> Pool<F, B, M> {
             id = state.origin_id(request, &self.config)?;
         }
         let waiter = match state.machine.checkout(id) {
-            Checkout::Granted(granted) => return Ok(Wanted::Lease(state.lease(granted))),
+            Checkout::Granted(granted) => return Ok(Wanted::Ready(state.check_out(granted))),
             Checkout::Wait(waiter) => waiter,
         };
-        let seat = Seat::Waiting(None);
-        put(&mut state.seats, waiter.index, seat, || Seat::Empty);
+        let waiter_state = WaiterState::Waiting(None);
+        put(&mut state.waiters, waiter.index, waiter_state, || {
+            WaiterState::Empty
+        });
         let facts = state.facts(id);
         self.settle(state);
         Ok(Wanted::Wait(waiter, id, facts))
@@ -170,17 +179,17 @@ impl<F: MakeConnection, B: ClientBody, M: ClientRuntime<F, B>> Pool<F, B, M> {
     pub(crate) fn cancel(self: &Arc<Self>, waiter: WaiterId) {
         let now = self.timer.now();
         let mut state = lock(&self.state);
-        let seat = mem::replace(&mut state.seats[waiter.index], Seat::Empty);
+        let waiter_state = mem::replace(&mut state.waiters[waiter.index], WaiterState::Empty);
         state.machine.cancel(waiter, now);
         self.settle(state);
-        drop(seat);
+        drop(waiter_state);
     }
 
     /// An attempt has connected.
-    pub(crate) fn connected(self: &Arc<Self>, slot: Arc<Slot<B>>, now: Instant) {
+    pub(crate) fn connected(self: &Arc<Self>, pooled: Arc<PooledConn<B>>, now: Instant) {
         let mut state = lock(&self.state);
-        let (conn, is_http2) = (slot.conn, slot.is_http2);
-        put(&mut state.slots, conn.index, Some(slot), || None);
+        let (conn, is_http2) = (pooled.conn, pooled.is_http2);
+        put(&mut state.conns, conn.index, Some(pooled), || None);
         state.machine.connected(conn, is_http2, now);
         self.settle(state);
     }
@@ -188,13 +197,13 @@ impl<F: MakeConnection, B: ClientBody, M: ClientRuntime<F, B>> Pool<F, B, M> {
     /// A connection is closed, or its attempt has failed with this error.
     pub(crate) fn closed(self: &Arc<Self>, conn: ConnId, error: impl FnOnce() -> Error) {
         let mut state = lock(&self.state);
-        let slot = state.slots.get_mut(conn.index).and_then(Option::take);
+        let pooled = state.conns.get_mut(conn.index).and_then(Option::take);
         let mut waker = None;
         if let Some(waiter) = state.machine.closed(conn) {
-            waker = state.seat(waiter, Seat::Failed(error()));
+            waker = state.set_waiter(waiter, WaiterState::Failed(error()));
         }
         self.settle(state);
-        drop(slot);
+        drop(pooled);
         wake(waker);
     }
 
@@ -213,12 +222,12 @@ impl<F: MakeConnection, B: ClientBody, M: ClientRuntime<F, B>> Pool<F, B, M> {
 
     /// A request on this connection is sent again. If the server has closed the connection while it
     /// was idle, it closes the other idle ones, too: they have been idle for longer.
-    pub(crate) fn retried(self: &Arc<Self>, slot: &Slot<B>) {
+    pub(crate) fn retried(self: &Arc<Self>, pooled: &PooledConn<B>) {
         let mut state = lock(&self.state);
         state.machine.retried();
-        state.machine.retire(slot.conn);
-        let origin = state.origins.get(&slot.line.facts.origin).copied();
-        if let Some(origin) = origin.filter(|_| !slot.is_http2) {
+        state.machine.retire(pooled.conn);
+        let origin = state.origins.get(&pooled.conn_state.facts.origin).copied();
+        if let Some(origin) = origin.filter(|_| !pooled.is_http2) {
             state.machine.close_idle(origin);
         }
         self.settle(state);
@@ -268,10 +277,10 @@ impl<F: MakeConnection, B: ClientBody, M: ClientRuntime<F, B>> Pool<F, B, M> {
                     M::spawn(Attempt::new(Arc::clone(self), conn, facts));
                 }
                 Some(Effect::Close(conn)) => {
-                    let slot = state.slots.get(conn.index).cloned().flatten();
+                    let pooled = state.conns.get(conn.index).cloned().flatten();
                     drop(state);
-                    if let Some(slot) = slot.filter(|slot| slot.conn == conn) {
-                        slot.close();
+                    if let Some(pooled) = pooled.filter(|pooled| pooled.conn == conn) {
+                        pooled.close();
                     }
                 }
             }
@@ -329,9 +338,9 @@ impl<B> State<B> {
 
     /// Puts back the requests of HTTP/2 that have ended, before their connections' tasks do it.
     fn put_back_ended(&mut self, now: Instant) {
-        for slot in self.slots.iter().flatten() {
-            for _ in 0..slot.line.take_ended() {
-                self.machine.put_back(slot.conn, now);
+        for pooled in self.conns.iter().flatten() {
+            for _ in 0..pooled.conn_state.take_ended() {
+                self.machine.put_back(pooled.conn, now);
             }
         }
     }
@@ -350,8 +359,8 @@ impl<B> State<B> {
     fn grant(&mut self) -> Wakers {
         let mut wakers = Wakers(None, Vec::new());
         while let Some((waiter, granted)) = self.machine.next_grant() {
-            let lease = self.lease(granted);
-            let waker = self.seat(waiter, Seat::Granted(lease));
+            let checked_out = self.check_out(granted);
+            let waker = self.set_waiter(waiter, WaiterState::Granted(checked_out));
             match &mut wakers {
                 Wakers(first @ None, _) => *first = waker,
                 Wakers(_, others) => others.extend(waker),
@@ -360,20 +369,20 @@ impl<B> State<B> {
         wakers
     }
 
-    fn lease(&self, granted: Granted) -> Lease<B> {
-        match &self.slots[granted.conn.index] {
-            Some(slot) => Lease {
-                slot: Arc::clone(slot),
+    fn check_out(&self, granted: Granted) -> CheckedOut<B> {
+        match &self.conns[granted.conn.index] {
+            Some(pooled) => CheckedOut {
+                pooled: Arc::clone(pooled),
                 was_idle: granted.was_idle,
             },
-            None => unreachable!("a connection has a slot as long as it is open"),
+            None => unreachable!("an open connection is in the pool"),
         }
     }
 
-    /// Sets a waiter's seat. Returns its waker.
-    fn seat(&mut self, waiter: WaiterId, seat: Seat<B>) -> Option<Waker> {
-        match mem::replace(&mut self.seats[waiter.index], seat) {
-            Seat::Waiting(waker) => waker,
+    /// Sets the state of a waiter. Returns its waker.
+    fn set_waiter(&mut self, waiter: WaiterId, waiter_state: WaiterState<B>) -> Option<Waker> {
+        match mem::replace(&mut self.waiters[waiter.index], waiter_state) {
+            WaiterState::Waiting(waker) => waker,
             _ => None,
         }
     }

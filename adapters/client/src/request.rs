@@ -2,11 +2,11 @@
 use crate::{
     Error, MakeConnection, ResponseBody,
     client_runtime::ClientRuntime,
-    connection::{Line, Slot},
+    connection::{ConnState, PooledConn},
     deadline::until,
     error::ErrorKind,
     origin::OriginRef,
-    pool::{Lease, Pool, Wanted},
+    pool::{CheckedOut, Pool, Wanted},
     request_body::{ClientBody, RequestBody},
     retry::{Copied, MAX_RETRIES, is_unprocessed},
     target::{prepare, restore},
@@ -56,38 +56,43 @@ where
     let mut request = request.map(RequestBody::new);
     let mut retries = 0;
     loop {
-        let Lease { slot, was_idle } = match pool.checkout(&request)? {
-            Wanted::Lease(lease) => lease,
+        let CheckedOut { pooled, was_idle } = match pool.checkout(&request)? {
+            Wanted::Ready(checked_out) => checked_out,
             Wanted::Wait(waiter, origin, facts) => {
                 Waiting::new(pool, waiter)
                     .wait(origin, &facts.origin)
                     .await?
             }
         };
-        // From here to `slot.send` there is no await: a connection is never held in vain.
+        // From here to `pooled.send` there is no await: a connection is never held in vain.
         let may_repeat = was_idle && retries < MAX_RETRIES && !pool.config.does_not_retry;
         let copy = may_repeat.then(|| Copied::of(&request)).flatten();
-        prepare(&mut request, &slot);
-        let sending = match slot.send(request) {
+        prepare(&mut request, &pooled);
+        let sending = match pooled.send(request) {
             Ok(sending) => sending,
             Err(unsent) => {
-                pool.retire(slot.conn);
-                request = restore(unsent, &slot);
+                pool.retire(pooled.conn);
+                request = restore(unsent, &pooled);
                 continue;
             }
         };
-        let stream = slot.is_http2.then(|| Stream(Arc::clone(&slot.line)));
-        let in_flight = InFlight { pool, slot: &slot };
+        let stream = pooled
+            .is_http2
+            .then(|| Stream(Arc::clone(&pooled.conn_state)));
+        let in_flight = InFlight {
+            pool,
+            pooled: &pooled,
+        };
         let limit = pool.config.timeouts.head;
         let head_end = match limit {
             Duration::MAX => None,
             _ => pool.timer.now().checked_add(limit),
         };
-        let origin = &slot.line.facts.origin;
+        let origin = &pooled.conn_state.facts.origin;
         let mut error = match until(&pool.timer, head_end, sending).await {
             Some(Ok(response)) => {
                 drop(in_flight);
-                return Ok(answer(pool, &slot, stream, response, end));
+                return Ok(answer(pool, &pooled, stream, response, end));
             }
             Some(Err(error)) => error,
             None => return Err(Error::timeout(ErrorKind::HeadTimeout, origin, limit)),
@@ -97,21 +102,21 @@ where
         let error = error.into_error();
         request = match (unsent, copy) {
             // The connection ended before the request was sent. The next one is another.
-            (Some(unsent), _) if was_idle => restore(unsent, &slot),
-            (None, Some(copy)) if is_unprocessed(&error, &slot) => {
+            (Some(unsent), _) if was_idle => restore(unsent, &pooled),
+            (None, Some(copy)) if is_unprocessed(&error, &pooled) => {
                 retries += 1;
-                pool.retried(&slot);
+                pool.retried(&pooled);
                 copy.into_request()
             }
             _ => return Err(Error::http(origin, error)),
         };
-        pool.retire(slot.conn);
+        pool.retire(pooled.conn);
     }
 }
 
 fn answer<F, B: ClientBody, M>(
     pool: &Arc<Pool<F, B, M>>,
-    slot: &Arc<Slot<B>>,
+    pooled: &Arc<PooledConn<B>>,
     stream: Option<Stream>,
     response: Response<Incoming>,
     end: Option<Instant>,
@@ -122,7 +127,7 @@ where
 {
     let timeouts = pool.config.timeouts;
     response.map(|body| {
-        let body = ResponseBody::new(body, Arc::clone(&slot.line), stream);
+        let body = ResponseBody::new(body, Arc::clone(&pooled.conn_state), stream);
         body.with_timeouts(&pool.timer, timeouts.body, timeouts.whole, end)
     })
 }
@@ -131,20 +136,20 @@ where
 /// response may have come in the meantime, so hyper keeps the connection open.
 struct InFlight<'a, F: MakeConnection, B: ClientBody, M: ClientRuntime<F, B>> {
     pool: &'a Arc<Pool<F, B, M>>,
-    slot: &'a Slot<B>,
+    pooled: &'a PooledConn<B>,
 }
 
 impl<F: MakeConnection, B: ClientBody, M: ClientRuntime<F, B>> Drop for InFlight<'_, F, B, M> {
     fn drop(&mut self) {
-        if !self.slot.is_http2 && self.slot.answered() {
-            self.pool.put_back(self.slot.conn);
+        if !self.pooled.is_http2 && self.pooled.answered() {
+            self.pool.put_back(self.pooled.conn);
         }
     }
 }
 
 /// A request of HTTP/2, until its response's body has ended or is dropped.
 #[derive(Debug)]
-pub(crate) struct Stream(Arc<Line>);
+pub(crate) struct Stream(Arc<ConnState>);
 
 impl Drop for Stream {
     fn drop(&mut self) {

@@ -1,5 +1,5 @@
 //! The body of a response.
-use crate::{Error, connection::Line, error::ErrorKind, request::Stream};
+use crate::{Error, connection::ConnState, error::ErrorKind, request::Stream};
 use anyport_core::runtime::SharedTimer;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -23,7 +23,7 @@ use std::{
 /// An [`Error`] ends the body: the connection has failed, or a timeout has passed.
 pub struct ResponseBody {
     incoming: Incoming,
-    line: Arc<Line>,
+    conn_state: Arc<ConnState>,
     /// HTTP/2.
     stream: Option<Stream>,
     timeouts: Option<Box<Timeouts>>,
@@ -42,11 +42,15 @@ struct Timeouts {
 }
 
 impl ResponseBody {
-    pub(crate) fn new(incoming: Incoming, line: Arc<Line>, stream: Option<Stream>) -> Self {
+    pub(crate) fn new(
+        incoming: Incoming,
+        conn_state: Arc<ConnState>,
+        stream: Option<Stream>,
+    ) -> Self {
         let is_over = incoming.is_end_stream();
         Self {
             incoming,
-            line,
+            conn_state,
             stream: stream.filter(|_| !is_over),
             timeouts: None,
         }
@@ -118,7 +122,7 @@ impl Body for ResponseBody {
                     return Poll::Pending;
                 };
                 this.timeouts = None;
-                let error = Error::timeout(kind, &this.line.facts.origin, limit);
+                let error = Error::timeout(kind, &this.conn_state.facts.origin, limit);
                 return Poll::Ready(Some(Err(error)));
             }
         };
@@ -128,7 +132,7 @@ impl Body for ResponseBody {
         if !matches!(frame, Some(Ok(_))) || this.incoming.is_end_stream() {
             this.stream = None;
         }
-        let origin = &this.line.facts.origin;
+        let origin = &this.conn_state.facts.origin;
         Poll::Ready(frame.map(|frame| frame.map_err(|error| Error::http(origin, error))))
     }
 
@@ -144,7 +148,7 @@ impl Body for ResponseBody {
 impl fmt::Debug for ResponseBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseBody")
-            .field("origin", &self.line.facts.origin)
+            .field("origin", &self.conn_state.facts.origin)
             .field("size", &self.size_hint())
             .finish_non_exhaustive()
     }

@@ -1,6 +1,6 @@
 //! What a request needs to be sent again, and when that is safe.
 use crate::{
-    connection::Slot,
+    connection::PooledConn,
     error::{is_dropped, is_refused},
     request_body::{ClientBody, RequestBody},
 };
@@ -55,11 +55,11 @@ impl Copied {
 ///
 /// HTTP/1.1: the connection ended, and nothing was read (RFC 9112, section 9.3.1). HTTP/2: the
 /// server says so (RFC 9113, section 8.7), or the connection ended before a stream was opened.
-pub(crate) fn is_unprocessed<B>(error: &hyper::Error, slot: &Slot<B>) -> bool {
-    if slot.is_http2 {
+pub(crate) fn is_unprocessed<B>(error: &hyper::Error, pooled: &PooledConn<B>) -> bool {
+    if pooled.is_http2 {
         return is_refused(error) || is_dropped(error);
     }
-    let reads = slot.line.reads();
+    let reads = pooled.conn_state.reads();
     match error.is_incomplete_message() {
         // The end of the stream is a read.
         true => reads <= 1,

@@ -1,5 +1,5 @@
 //! The target and the version of a request, in the form that the connection's protocol wants.
-use crate::connection::Slot;
+use crate::connection::PooledConn;
 use bytes::Bytes;
 use http::{
     HeaderValue, Method, Request, Uri, Version, header,
@@ -9,8 +9,8 @@ use http_body::Body;
 
 /// HTTP/1.1: the target is the path, and the host is in `Host` (RFC 9112, section 3.2). HTTP/2: the
 /// target has both (RFC 9113, section 8.3.1). A `Host` that the caller has set wins.
-pub(crate) fn prepare<T: Body, B>(request: &mut Request<T>, slot: &Slot<B>) {
-    if slot.is_http2 {
+pub(crate) fn prepare<T: Body, B>(request: &mut Request<T>, pooled: &PooledConn<B>) {
+    if pooled.is_http2 {
         *request.version_mut() = Version::HTTP_2;
         let Some(host) = request.headers_mut().remove(header::HOST) else {
             return;
@@ -23,7 +23,7 @@ pub(crate) fn prepare<T: Body, B>(request: &mut Request<T>, slot: &Slot<B>) {
     }
     *request.version_mut() = Version::HTTP_11;
     announce_body(request);
-    if let Some(host) = &slot.line.facts.host {
+    if let Some(host) = &pooled.conn_state.facts.host {
         let headers = request.headers_mut();
         if !headers.contains_key(header::HOST) {
             headers.insert(header::HOST, host.clone());
@@ -68,8 +68,8 @@ fn set_authority<T>(request: &mut Request<T>, authority: Authority) {
 }
 
 /// Undoes [`prepare`], so that another connection can take the request.
-pub(crate) fn restore<T, B>(mut request: Request<T>, slot: &Slot<B>) -> Request<T> {
-    let origin = &slot.line.facts.origin;
+pub(crate) fn restore<T, B>(mut request: Request<T>, pooled: &PooledConn<B>) -> Request<T> {
+    let origin = &pooled.conn_state.facts.origin;
     let mut parts = std::mem::take(request.uri_mut()).into_parts();
     if let Some(authority) = &parts.authority
         && let Ok(host) = HeaderValue::from_str(authority.as_str())

@@ -5,7 +5,7 @@ use crate::{
     deadline::until,
     error::ErrorKind,
     machine::{OriginId, WaiterId},
-    pool::{Lease, Pool},
+    pool::{CheckedOut, Pool},
     request_body::ClientBody,
 };
 use std::{
@@ -30,7 +30,7 @@ impl<'a, F: MakeConnection, B: ClientBody, M: ClientRuntime<F, B>> Waiting<'a, F
     }
 
     /// Waits for the connection, up to the queue's deadline.
-    pub(crate) async fn wait(self, id: OriginId, origin: &Origin) -> Result<Lease<B>, Error> {
+    pub(crate) async fn wait(self, id: OriginId, origin: &Origin) -> Result<CheckedOut<B>, Error> {
         let pool = Arc::clone(self.pool);
         let limit = pool.config.timeouts.queue;
         let end = pool.timer.now().checked_add(limit);
@@ -53,7 +53,7 @@ impl<'a, F: MakeConnection, B: ClientBody, M: ClientRuntime<F, B>> Waiting<'a, F
 }
 
 impl<F: MakeConnection, B: ClientBody, M: ClientRuntime<F, B>> Future for Waiting<'_, F, B, M> {
-    type Output = Result<Lease<B>, Error>;
+    type Output = Result<CheckedOut<B>, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Some(waiter) = self.waiter else {

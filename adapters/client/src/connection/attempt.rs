@@ -1,5 +1,5 @@
 //! An attempt to connect, and later the connection that came of it, as the pool counts it.
-use super::Line;
+use super::ConnState;
 use crate::{
     Error, MakeConnection, Origin,
     client_runtime::ClientRuntime,
@@ -27,8 +27,8 @@ impl<F: MakeConnection, B: ClientBody, M: ClientRuntime<F, B>> Attempt<F, B, M> 
         }
     }
 
-    pub(super) fn line(&self) -> Arc<Line> {
-        Arc::new(Line::new(Arc::clone(&self.facts)))
+    pub(super) fn conn_state(&self) -> Arc<ConnState> {
+        Arc::new(ConnState::new(Arc::clone(&self.facts)))
     }
 
     /// The attempt has failed.

@@ -1,5 +1,5 @@
 //! The task of a connection: connects, and polls hyper until the connection is closed.
-use super::{Attempt, ClientIo, Slot, slot::Progress};
+use super::{Attempt, ClientIo, PooledConn, pooled_conn::Progress};
 use crate::{
     Error, MakeConnection,
     client_runtime::ClientRuntime,
@@ -27,7 +27,7 @@ where
     M: ClientRuntime<F, B>,
 {
     let pool = Arc::clone(&attempt.pool);
-    let line = attempt.line();
+    let conn_state = attempt.conn_state();
     let limit = pool.config.timeouts.connect;
     let end = pool.timer.now().checked_add(limit);
     let connecting = pool.factory.make_connection(&attempt.facts.origin);
@@ -38,7 +38,7 @@ where
         None => return attempt.fail(|origin| Error::connect_timeout(origin, limit)),
     };
     let is_http2 = pool.config.is_http2_only || connection.info().alpn() == Some(b"h2");
-    let io = ClientIo::new(connection, Arc::clone(&line));
+    let io = ClientIo::new(connection, Arc::clone(&conn_state));
     let conn = attempt.conn;
     if is_http2 {
         // A burst waits for the server's SETTINGS, since they limit it. The first request does not.
@@ -50,18 +50,18 @@ where
             Some(Err(error)) => return attempt.fail(|origin| Error::http(origin, error)),
             None => return attempt.fail(|origin| Error::connect_timeout(origin, limit)),
         };
-        let slot = Arc::new(Slot::http2(conn, Arc::clone(&line), sender));
+        let pooled = Arc::new(PooledConn::http2(conn, Arc::clone(&conn_state), sender));
         let (mut http, mut capacity) = (pin!(http), 1);
-        line.await_settings(true);
-        run(&pool, &slot, |cx| {
+        conn_state.await_settings(true);
+        run(&pool, &pooled, |cx| {
             let polled = http.as_mut().poll(cx);
             let now = http.current_max_send_streams();
             if now != capacity {
                 capacity = now;
-                line.await_settings(false);
+                conn_state.await_settings(false);
                 pool.set_capacity(conn, capacity);
             }
-            for _ in 0..line.take_ended() {
+            for _ in 0..conn_state.take_ended() {
                 pool.put_back(conn);
             }
             polled
@@ -72,39 +72,39 @@ where
             Ok(made) => made,
             Err(error) => return attempt.fail(|origin| Error::http(origin, error)),
         };
-        let slot = Arc::new(Slot::http1(conn, Arc::clone(&line), sender));
+        let pooled = Arc::new(PooledConn::http1(conn, Arc::clone(&conn_state), sender));
         let mut http = pin!(http.with_upgrades());
-        run(&pool, &slot, |cx| http.as_mut().poll(cx)).await;
+        run(&pool, &pooled, |cx| http.as_mut().poll(cx)).await;
     }
     // An upgraded connection lives on.
     pool.retire(conn);
-    poll_fn(|cx| line.poll_closed(cx)).await;
+    poll_fn(|cx| conn_state.poll_closed(cx)).await;
 }
 
 /// Polls hyper's connection until it ends.
 async fn run<F, B, M>(
     pool: &Arc<Pool<F, B, M>>,
-    slot: &Arc<Slot<B>>,
+    pooled: &Arc<PooledConn<B>>,
     mut http: impl FnMut(&mut Context<'_>) -> Poll<hyper::Result<()>>,
 ) where
     F: MakeConnection,
     B: ClientBody,
     M: ClientRuntime<F, B>,
 {
-    let (conn, line) = (slot.conn, &slot.line);
-    pool.connected(Arc::clone(slot), pool.timer.now());
+    let (conn, conn_state) = (pooled.conn, &pooled.conn_state);
+    pool.connected(Arc::clone(pooled), pool.timer.now());
     // The waker of the timer tells that it was the timer. So it is polled only when it has fired.
-    let timer_waker = Waker::from(Arc::clone(line));
+    let timer_waker = Waker::from(Arc::clone(conn_state));
     let mut alarm = Alarm::default();
     alarm.set(&pool.timer, pool.expire(conn), &timer_waker);
     let (mut registered, mut is_closing) = (None, false);
     poll_fn(|cx| {
-        line.register(cx.waker(), &mut registered);
+        conn_state.register(cx.waker(), &mut registered);
         // The connection may end with an error: the request that was sent on it has it.
         if http(cx).is_ready() {
             return Poll::Ready(());
         }
-        match slot.progress() {
+        match pooled.progress() {
             Progress::Ended => pool.put_back(conn),
             Progress::Closing if !is_closing => {
                 is_closing = true;
@@ -113,7 +113,7 @@ async fn run<F, B, M>(
             }
             Progress::Closing | Progress::Pending => {}
         }
-        if line.take_due() && alarm.has_fired(&timer_waker) {
+        if conn_state.take_due() && alarm.has_fired(&timer_waker) {
             if is_closing {
                 return Poll::Ready(());
             }

@@ -1,5 +1,5 @@
 //! The stream of a connection as hyper gets it.
-use super::Line;
+use super::ConnState;
 use anyport_core::Connection;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use std::{
@@ -14,12 +14,15 @@ use std::{
 /// counts against the client's caps until this is dropped.
 pub struct ClientIo<C> {
     connection: C,
-    line: Arc<Line>,
+    conn_state: Arc<ConnState>,
 }
 
 impl<C: Connection> ClientIo<C> {
-    pub(super) fn new(connection: C, line: Arc<Line>) -> Self {
-        Self { connection, line }
+    pub(super) fn new(connection: C, conn_state: Arc<ConnState>) -> Self {
+        Self {
+            connection,
+            conn_state,
+        }
     }
 
     /// The connection.
@@ -30,7 +33,7 @@ impl<C: Connection> ClientIo<C> {
 
 impl<C> Drop for ClientIo<C> {
     fn drop(&mut self) {
-        self.line.close();
+        self.conn_state.close();
     }
 }
 
@@ -40,9 +43,9 @@ impl<C: Connection> Read for ClientIo<C> {
         cx: &mut Context<'_>,
         buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        self.line.on_io();
+        self.conn_state.on_io();
         ready!(Pin::new(&mut self.connection).poll_read(cx, buf))?;
-        self.line.on_read();
+        self.conn_state.on_read();
         Poll::Ready(Ok(()))
     }
 }
@@ -53,12 +56,12 @@ impl<C: Connection> Write for ClientIo<C> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.line.on_io();
+        self.conn_state.on_io();
         Pin::new(&mut self.connection).poll_write(cx, buf)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.line.on_io();
+        self.conn_state.on_io();
         Pin::new(&mut self.connection).poll_flush(cx)
     }
 
@@ -75,7 +78,7 @@ impl<C: Connection> Write for ClientIo<C> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.line.on_io();
+        self.conn_state.on_io();
         Pin::new(&mut self.connection).poll_write_vectored(cx, bufs)
     }
 }

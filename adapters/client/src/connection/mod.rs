@@ -1,9 +1,11 @@
 //! A connection: its attempt, its task, and what requests use of it.
 mod attempt;
+mod conn_state;
 mod drive;
 mod io;
-mod line;
-mod slot;
+mod pooled_conn;
 
-pub(crate) use self::{attempt::Attempt, drive::drive, line::Line, slot::Slot};
+pub(crate) use self::{
+    attempt::Attempt, conn_state::ConnState, drive::drive, pooled_conn::PooledConn,
+};
 pub use io::ClientIo;

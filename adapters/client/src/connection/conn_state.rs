@@ -10,7 +10,7 @@ use std::{
 };
 
 #[derive(Debug)]
-pub(crate) struct Line {
+pub(crate) struct ConnState {
     pub(crate) facts: Arc<OriginFacts>,
     /// The task of the connection. It is registered seldom and woken often.
     task: Mutex<Option<Waker>>,
@@ -27,7 +27,7 @@ pub(crate) struct Line {
     awaits_settings: AtomicBool,
 }
 
-impl Line {
+impl ConnState {
     pub(super) fn new(facts: Arc<OriginFacts>) -> Self {
         Self {
             facts,
@@ -121,7 +121,7 @@ impl Line {
 
 /// The waker of the connection's timer. So the task sees whether it was the timer that woke it, and
 /// polls the timer only then.
-impl Wake for Line {
+impl Wake for ConnState {
     fn wake(self: Arc<Self>) {
         self.is_due.store(true, Ordering::Release);
         self.wake_task();

@@ -1,5 +1,5 @@
 //! What the pool keeps of a connection: hyper's sender of requests.
-use super::Line;
+use super::ConnState;
 use crate::{
     machine::ConnId,
     pool::lock,
@@ -17,9 +17,9 @@ use std::{
     task::{Context, Poll},
 };
 
-pub(crate) struct Slot<B> {
+pub(crate) struct PooledConn<B> {
     pub(crate) conn: ConnId,
-    pub(crate) line: Arc<Line>,
+    pub(crate) conn_state: Arc<ConnState>,
     pub(crate) is_http2: bool,
     sender: Mutex<Sender<B>>,
 }
@@ -49,27 +49,27 @@ enum Stage {
 /// The result of sending a request.
 type Exchange<B> = Result<Response<Incoming>, TrySendError<Request<RequestBody<B>>>>;
 
-impl<B> Slot<B> {
+impl<B> PooledConn<B> {
     pub(super) fn http1(
         conn: ConnId,
-        line: Arc<Line>,
+        conn_state: Arc<ConnState>,
         sender: http1::SendRequest<RequestBody<B>>,
     ) -> Self {
-        Self::new(conn, line, Http::One(sender))
+        Self::new(conn, conn_state, Http::One(sender))
     }
 
     pub(super) fn http2(
         conn: ConnId,
-        line: Arc<Line>,
+        conn_state: Arc<ConnState>,
         sender: http2::SendRequest<RequestBody<B>>,
     ) -> Self {
-        Self::new(conn, line, Http::Two(sender))
+        Self::new(conn, conn_state, Http::Two(sender))
     }
 
-    fn new(conn: ConnId, line: Arc<Line>, http: Http<B>) -> Self {
+    fn new(conn: ConnId, conn_state: Arc<ConnState>, http: Http<B>) -> Self {
         Self {
             conn,
-            line,
+            conn_state,
             is_http2: matches!(http, Http::Two(_)),
             sender: Mutex::new(Sender {
                 http,
@@ -123,7 +123,7 @@ impl<B> Sender<B> {
     }
 }
 
-impl<B: ClientBody> Slot<B> {
+impl<B: ClientBody> PooledConn<B> {
     /// Sends a request and waits for the head of its response.
     ///
     /// The request is sent in this call, before the first poll, so that a connection is never held
@@ -136,7 +136,7 @@ impl<B: ClientBody> Slot<B> {
         &self,
         request: Request<RequestBody<B>>,
     ) -> Result<impl Future<Output = Exchange<B>> + use<B>, Request<RequestBody<B>>> {
-        self.line.expect_read();
+        self.conn_state.expect_read();
         let mut sender = lock(&self.sender);
         let sender = &mut *sender;
         Ok(match &mut sender.http {
