@@ -1,10 +1,11 @@
 //! The example that connects, with the examples that serve.
 use crate::{
     add,
-    example::{Example, binary, one_line_error},
+    certificate::Certificate,
+    example::{Example, binary, one_line_error, output},
 };
 use anyport_testkit::requirements::Tests;
-use std::{fs, net::TcpListener, process::Command};
+use std::{net::TcpListener, process::Command};
 
 pub(crate) fn tests(tests: Tests) -> Tests {
     add!(
@@ -25,12 +26,6 @@ fn connect(server: &Example, host: &str, arguments: &[&str]) -> Command {
     command
 }
 
-fn output(command: &mut Command) -> Vec<String> {
-    let ended = Example::spawn(command).unwrap().wait();
-    assert_eq!(ended.code, Some(0), "{ended:?}");
-    ended.stdout
-}
-
 fn connect_makes_a_request() {
     let server = Example::start("any_transport", &["--listen", "127.0.0.1:0"]);
     for host in ["localhost", "127.0.0.1"] {
@@ -48,18 +43,11 @@ fn connect_sends_raw_bytes() {
 }
 
 fn connect_makes_a_request_over_tls_and_verifies_the_name() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = |name| folder.path().join(name).to_str().unwrap().to_owned();
-    let (cert, key) = (file("cert.pem"), file("key.pem"));
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    fs::write(&cert, made.cert.pem()).unwrap();
-    fs::write(&key, made.signing_key.serialize_pem()).unwrap();
-    let arguments = ["--listen", "127.0.0.1:0", "--cert", &cert, "--key", &key];
-    let server = Example::start("tls", &arguments);
+    let certificate = Certificate::new(&["localhost"]);
+    let server = certificate.serve();
     let connect = |host| {
         let mut command = connect(&server, host, &["--transport", "tls"]);
-        // The certificate authorities of the system, as OpenSSL finds them, too.
-        command.env("SSL_CERT_FILE", &cert);
+        certificate.trust(&mut command);
         command
     };
     let output = output(&mut connect("localhost"));

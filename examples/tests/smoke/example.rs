@@ -236,6 +236,13 @@ pub(crate) fn run_curl(tried: &str, more: &[&str]) -> Result<String, String> {
     }
 }
 
+/// Runs a command that must succeed. Returns the lines of its stdout.
+pub(crate) fn output(command: &mut Command) -> Vec<String> {
+    let ended = Example::spawn(command).unwrap().wait();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    ended.stdout
+}
+
 /// Runs a command that must fail: exit code 1, nothing on stdout, one line on stderr.
 pub(crate) fn one_line_error(command: &mut Command) -> String {
     let ended = Example::spawn(command).unwrap().wait();

@@ -16,6 +16,8 @@ mod any_transport;
 #[cfg(unix)]
 mod behind_haproxy;
 #[cfg(unix)]
+mod certificate;
+#[cfg(unix)]
 mod client;
 #[cfg(unix)]
 mod connect;

@@ -1,11 +1,12 @@
 //! The examples with TLS, tested with curl.
 use crate::{
     add,
+    certificate::Certificate,
     example::{Example, TIMEOUT, run_curl},
 };
 use anyport_testkit::requirements::{Tests, needs_program};
 use rustix::process::Signal;
-use std::{fs, path::Path, process::Command};
+use std::{fs, process::Command};
 
 pub(crate) fn tests(tests: Tests) -> Tests {
     add!(
@@ -16,14 +17,6 @@ pub(crate) fn tests(tests: Tests) -> Tests {
         sni_selects_the_certificate_and_refuses_unknown_names,
         any_transport_serves_over_tls,
     )
-}
-
-/// Writes a certificate and its key for `localhost` into this folder.
-fn write_certificate(folder: &Path) {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()])
-        .unwrap();
-    fs::write(folder.join("cert.pem"), made.cert.pem()).unwrap();
-    fs::write(folder.join("key.pem"), made.signing_key.serialize_pem()).unwrap();
 }
 
 fn tls_serves_with_a_development_certificate() {
@@ -39,30 +32,25 @@ fn tls_serves_with_a_development_certificate() {
 }
 
 fn tls_reloads_its_certificate_on_sighup_and_keeps_it_if_the_new_one_is_invalid() {
-    let folder = tempfile::tempdir().unwrap();
-    write_certificate(folder.path());
-    let file = |name| folder.path().join(name).to_str().unwrap().to_owned();
-    let (cert, key) = (file("cert.pem"), file("key.pem"));
-    let tls = Example::start(
-        "tls",
-        &["--listen", "127.0.0.1:0", "--cert", &cert, "--key", &key],
-    );
+    let certificate = Certificate::new(&["localhost", "127.0.0.1"]);
+    let (cert, key) = (&*certificate.cert, &*certificate.key);
+    let tls = certificate.serve();
     // Trusts only the certificate in the file.
-    let trusted = || run_curl(&tls.curl, &["--no-insecure", "--cacert", &cert]);
+    let trusted = || run_curl(&tls.curl, &["--no-insecure", "--cacert", cert]);
     trusted().unwrap();
 
-    write_certificate(folder.path());
+    certificate.renew();
     let error = trusted().unwrap_err();
     assert!(error.contains("certificate"), "{error}");
     tls.signal(Signal::HUP);
     assert_eq!(tls.stdout.recv_timeout(TIMEOUT).unwrap(), "reloaded");
     trusted().unwrap();
 
-    fs::write(&key, "no key").unwrap();
+    fs::write(key, "no key").unwrap();
     tls.signal(Signal::HUP);
     let error = tls.stderr.recv_timeout(TIMEOUT).unwrap();
     assert!(
-        error.contains(&key) && error.ends_with("the previous configuration stays in use"),
+        error.contains(key) && error.ends_with("the previous configuration stays in use"),
         "{error}"
     );
     trusted().unwrap();

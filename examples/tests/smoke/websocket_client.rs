@@ -1,7 +1,8 @@
 //! The example that opens a WebSocket, with the one that serves WebSockets.
 use crate::{
     add,
-    example::{Example, binary, one_line_error},
+    certificate::Certificate,
+    example::{Example, binary, one_line_error, output},
 };
 use anyport::{
     Body, Handle, Request, Tcp, serve_with, service_fn,
@@ -9,7 +10,7 @@ use anyport::{
     ws::{self, Config, WebSocket},
 };
 use anyport_testkit::requirements::Tests;
-use std::{convert::Infallible, fs, process::Command};
+use std::{convert::Infallible, process::Command};
 
 pub(crate) fn tests(tests: Tests) -> Tests {
     add!(
@@ -25,12 +26,6 @@ fn client(address: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(binary("websocket_client"));
     command.arg(address).args(arguments);
     command
-}
-
-fn output(command: &mut Command) -> Vec<String> {
-    let ended = Example::spawn(command).unwrap().wait();
-    assert_eq!(ended.code, Some(0), "{ended:?}");
-    ended.stdout
 }
 
 /// The example `websocket`, and its host and port.
@@ -79,20 +74,14 @@ fn served_over_tls(config: TlsConfig) -> Handle {
 }
 
 fn client_uses_tls_and_verifies_the_name() {
-    let folder = tempfile::tempdir().unwrap();
-    let cert = folder.path().join("cert.pem");
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    fs::write(&cert, made.cert.pem()).unwrap();
-    let config = TlsConfig::from_pem(made.cert.pem(), made.signing_key.serialize_pem());
+    let certificate = Certificate::new(&["localhost"]);
+    let config = TlsConfig::from_pem_files(&certificate.cert, &certificate.key);
     let server = served_over_tls(config);
     let port = server.endpoints()[0].socket_addr().unwrap().port();
     let client = |host: &str, arguments: &[&str]| {
         let mut command = client(&format!("wss://{host}:{port}/"), &["hello"]);
-        // The certificate authorities of the system, as OpenSSL finds them, too.
-        command
-            .env("SSL_CERT_FILE", &cert)
-            .env_remove("SSL_CERT_DIR");
-        command.args(arguments);
+        certificate.trust(&mut command);
+        command.env_remove("SSL_CERT_DIR").args(arguments);
         command
     };
     assert_eq!(output(&mut client("localhost", &[])), ["hello"]);

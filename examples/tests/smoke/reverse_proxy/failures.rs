@@ -4,12 +4,13 @@ use super::{
     messages::OK,
     target::{accept, read_head, read_request},
 };
-use crate::example::{Example, TIMEOUT, binary, exchange, run_curl};
+use crate::{
+    certificate::Certificate,
+    example::{Example, TIMEOUT, binary, exchange, run_curl},
+};
 use std::{
-    fs,
     io::{BufReader, Read, Write},
     net::{Shutdown, TcpListener, TcpStream},
-    path::Path,
     process::Command,
     thread,
 };
@@ -18,14 +19,14 @@ use std::{
 pub(crate) fn each_transport_reaches_each_target() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-    let cert = file("cert.pem");
     let tcp = Example::start("any_transport", &["--listen", "127.0.0.1:0"]);
     let socket = file("target.sock");
     let unix = Example::start(
         "any_transport",
         &["--transport", "unix", "--listen", &socket],
     );
-    let tls = start_tls(folder.path(), &cert);
+    let certificate = Certificate::new(&["localhost"]);
+    let tls = certificate.serve();
     let port = tls.endpoint.rsplit_once(':').unwrap().1;
     for target in [
         format!("http://{}", tcp.endpoint),
@@ -46,11 +47,8 @@ pub(crate) fn each_transport_reaches_each_target() {
                 &target,
             ];
             let mut command = Command::new(binary("reverse_proxy"));
-            // The authorities of the system, as OpenSSL finds them.
-            command
-                .args(options)
-                .env("SSL_CERT_FILE", &cert)
-                .env_remove("SSL_CERT_DIR");
+            certificate.trust(&mut command);
+            command.args(options).env_remove("SSL_CERT_DIR");
             let proxy = ProxyUnderTest::spawn(&mut command);
             let answer = match *transport {
                 "tls" => {
@@ -69,18 +67,6 @@ pub(crate) fn each_transport_reaches_each_target() {
     for target in [tcp, unix, tls] {
         target.terminate().assert_success();
     }
-}
-
-fn start_tls(folder: &Path, cert: &str) -> Example {
-    let key = folder.join("key.pem");
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    fs::write(cert, made.cert.pem()).unwrap();
-    fs::write(&key, made.signing_key.serialize_pem()).unwrap();
-    let key = key.to_str().unwrap();
-    Example::start(
-        "tls",
-        &["--listen", "127.0.0.1:0", "--cert", cert, "--key", key],
-    )
 }
 
 pub(crate) fn wrong_options_are_errors() {
