@@ -1,4 +1,4 @@
 //! The pool's decisions: by tables, and by random sequences against invariants.
+mod fixture;
 mod random;
-mod scene;
 mod table;

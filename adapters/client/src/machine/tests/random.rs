@@ -1,5 +1,5 @@
-//! Random sequences of inputs. The scene checks its invariants after each.
-use super::scene::Scene;
+//! Random sequences of inputs. The fixture checks its invariants after each.
+use super::fixture::Fixture;
 use crate::machine::Phase;
 use proptest::{collection, prelude::*};
 use std::time::Duration;
@@ -49,79 +49,79 @@ fn pick(which: usize, count: usize) -> Option<usize> {
     (count > 0).then(|| which % count)
 }
 
-fn run(scene: &mut Scene, step: Step) {
+fn run(fixture: &mut Fixture, step: Step) {
     match step {
-        Step::Request(origin) => drop(scene.request(origin)),
+        Step::Request(origin) => drop(fixture.request(origin)),
         Step::Connect(which, is_multiplexed) => {
-            if let Some(attempt) = pick(which, scene.connecting.len()) {
+            if let Some(attempt) = pick(which, fixture.connecting.len()) {
                 match is_multiplexed {
-                    true => scene.connect_multiplexed(attempt),
-                    false => scene.connect(attempt),
+                    true => fixture.connect_multiplexed(attempt),
+                    false => fixture.connect(attempt),
                 };
             }
         }
         Step::Fail(which) => {
-            if let Some(attempt) = pick(which, scene.connecting.len()) {
-                scene.fail(attempt);
+            if let Some(attempt) = pick(which, fixture.connecting.len()) {
+                fixture.fail(attempt);
             }
         }
         Step::Collect(which) => {
-            if let Some(index) = pick(which, scene.granted.len()) {
-                scene.collect(index);
+            if let Some(index) = pick(which, fixture.granted.len()) {
+                fixture.collect(index);
             }
         }
         Step::CancelWaiting(which) => {
-            let mut waiters: Vec<_> = scene.queues.values().flatten().copied().collect();
-            waiters.extend(&scene.failed);
+            let mut waiters: Vec<_> = fixture.queues.values().flatten().copied().collect();
+            waiters.extend(&fixture.failed);
             waiters.sort_by_key(|waiter| waiter.number);
             if let Some(index) = pick(which, waiters.len()) {
-                scene.cancel(waiters[index]);
+                fixture.cancel(waiters[index]);
             }
         }
         Step::CancelGranted(which) => {
-            if let Some(index) = pick(which, scene.granted.len()) {
-                scene.cancel(scene.granted[index].0);
+            if let Some(index) = pick(which, fixture.granted.len()) {
+                fixture.cancel(fixture.granted[index].0);
             }
         }
         Step::End(which) => {
-            if let Some(index) = pick(which, scene.in_flight.len()) {
-                scene.end(index);
+            if let Some(index) = pick(which, fixture.in_flight.len()) {
+                fixture.end(index);
             }
         }
         Step::Close(which) => {
             // Only one whose request is not between its grant and its start.
-            let open = scene.open();
+            let open = fixture.open();
             if let Some(index) = pick(which, open.len())
-                && scene
+                && fixture
                     .granted
                     .iter()
                     .all(|(_, granted)| granted.conn != open[index])
             {
-                scene.close(open[index]);
+                fixture.close(open[index]);
             }
         }
         Step::Closed(which) => {
-            if let Some(index) = pick(which, scene.closing.len()) {
-                scene.close(scene.closing[index]);
+            if let Some(index) = pick(which, fixture.closing.len()) {
+                fixture.close(fixture.closing[index]);
             }
         }
         Step::Retire(which) => {
-            if let Some(index) = pick(which, scene.open().len()) {
-                scene.retire(scene.open()[index]);
+            if let Some(index) = pick(which, fixture.open().len()) {
+                fixture.retire(fixture.open()[index]);
             }
         }
-        Step::CloseIdle(origin) => scene.close_idle(origin),
+        Step::CloseIdle(origin) => fixture.close_idle(origin),
         Step::SetCapacity(which, capacity) => {
-            if let Some(index) = pick(which, scene.open().len()) {
-                scene.set_capacity(scene.open()[index], capacity);
+            if let Some(index) = pick(which, fixture.open().len()) {
+                fixture.set_capacity(fixture.open()[index], capacity);
             }
         }
         Step::Expire(which) => {
-            if let Some(index) = pick(which, scene.open().len()) {
-                scene.expire(scene.open()[index]);
+            if let Some(index) = pick(which, fixture.open().len()) {
+                fixture.expire(fixture.open()[index]);
             }
         }
-        Step::Advance(seconds) => scene.advance(Duration::from_secs(seconds)),
+        Step::Advance(seconds) => fixture.advance(Duration::from_secs(seconds)),
     }
 }
 
@@ -137,19 +137,19 @@ proptest! {
         caps in (1_usize..4, 1_usize..6),
         steps in collection::vec(step(), 1..120),
     ) {
-        let mut scene = Scene::new(caps.0, caps.1);
+        let mut fixture = Fixture::new(caps.0, caps.1);
         for step in steps {
-            run(&mut scene, step);
+            run(&mut fixture, step);
         }
-        serve_all(&mut scene);
-        close_all(&mut scene);
+        serve_all(&mut fixture);
+        close_all(&mut fixture);
     }
 }
 
 /// From now on, every attempt connects and every request ends: nobody waits for ever.
-fn serve_all(scene: &mut Scene) {
+fn serve_all(fixture: &mut Fixture) {
     for _ in 0..1000 {
-        if scene.machine.counts().waiting == 0 && scene.granted.is_empty() {
+        if fixture.machine.counts().waiting == 0 && fixture.granted.is_empty() {
             return;
         }
         for step in [
@@ -158,37 +158,37 @@ fn serve_all(scene: &mut Scene) {
             Step::End(0),
             Step::Closed(0),
         ] {
-            run(scene, step);
+            run(fixture, step);
         }
         // A server with room for no request, or that does not say for how many, serves nobody.
-        for conn in scene.open() {
-            let state = &scene.machine.conns[conn.index];
+        for conn in fixture.open() {
+            let state = &fixture.machine.conns[conn.index];
             if state.capacity == 0 || state.is_promise {
-                scene.set_capacity(conn, 1);
+                fixture.set_capacity(conn, 1);
             }
         }
         // A retired connection ends with its requests.
-        for conn in scene.conns(|c| c.phase == Phase::Retired && c.in_use == 0) {
-            scene.close(conn);
+        for conn in fixture.conns(|c| c.phase == Phase::Retired && c.in_use == 0) {
+            fixture.close(conn);
         }
     }
-    panic!("requests still wait: {:?}", scene.machine);
+    panic!("requests still wait: {:?}", fixture.machine);
 }
 
 /// Nothing is left when everything is closed.
-fn close_all(scene: &mut Scene) {
-    for waiter in scene.failed.clone() {
-        scene.cancel(waiter);
+fn close_all(fixture: &mut Fixture) {
+    for waiter in fixture.failed.clone() {
+        fixture.cancel(waiter);
     }
-    while !scene.in_flight.is_empty() {
-        scene.end(0);
+    while !fixture.in_flight.is_empty() {
+        fixture.end(0);
     }
-    scene.machine.shut_down();
-    scene.connecting.clear();
-    for conn in scene.conns(|_| true) {
-        scene.close(conn);
+    fixture.machine.shut_down();
+    fixture.connecting.clear();
+    for conn in fixture.conns(|_| true) {
+        fixture.close(conn);
     }
-    let machine = &scene.machine;
+    let machine = &fixture.machine;
     assert!(
         machine.conns.is_empty() && machine.origins.is_empty(),
         "{machine:?}"

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub(super) struct Scene {
+pub(super) struct Fixture {
     pub(super) machine: Machine,
     pub(super) now: Instant,
     origins: HashMap<usize, OriginId>,
@@ -25,7 +25,7 @@ pub(super) struct Scene {
     pub(super) failed: HashSet<WaiterId>,
 }
 
-impl Scene {
+impl Fixture {
     pub(super) fn new(max_per_origin: usize, max_total: usize) -> Self {
         let limits = Limits {
             max_per_origin,
