@@ -155,8 +155,7 @@ impl<F: MakeConnection, B: ClientBody, M: ClientRuntime<F, B>> Pool<F, B, M> {
     pub(crate) fn checkout<T>(self: &Arc<Self>, request: &Request<T>) -> Result<Wanted<B>, Error> {
         let mut state = lock(&self.state);
         let mut id = state.origin_id(request, &self.config)?;
-        if !state.machine.has_available(id) {
-            state.put_back_ended(self.timer.now());
+        if !state.machine.has_available(id) && state.put_back_ended(&self.timer) {
             self.settle(state);
             // In the meantime, the origin may have been forgotten.
             state = lock(&self.state);
@@ -337,12 +336,16 @@ impl<B> State<B> {
     }
 
     /// Puts back the requests of HTTP/2 that have ended, before their connections' tasks do it.
-    fn put_back_ended(&mut self, now: Instant) {
+    /// Returns whether there were any.
+    fn put_back_ended(&mut self, timer: &SharedTimer) -> bool {
+        let mut has_ended = false;
         for pooled in self.conns.iter().flatten() {
             for _ in 0..pooled.conn_state.take_ended() {
-                self.machine.put_back(pooled.conn, now);
+                self.machine.put_back(pooled.conn, timer.now());
+                has_ended = true;
             }
         }
+        has_ended
     }
 
     /// Drops what belongs to origins that are no longer used.

@@ -102,7 +102,10 @@ where
         let error = error.into_error();
         request = match (unsent, copy) {
             // The connection ended before the request was sent. The next one is another.
-            (Some(unsent), _) if was_idle => restore(unsent, &pooled),
+            (Some(unsent), _) if was_idle => {
+                pool.retire(pooled.conn);
+                restore(unsent, &pooled)
+            }
             (None, Some(copy)) if is_unprocessed(&error, &pooled) => {
                 retries += 1;
                 pool.retried(&pooled);
@@ -110,7 +113,6 @@ where
             }
             _ => return Err(Error::http(origin, error)),
         };
-        pool.retire(pooled.conn);
     }
 }
 
