@@ -65,9 +65,9 @@ impl HttpOptions {
     ///
     /// After its first request, a connection hibernates in a fortieth of this time. After further
     /// requests within this time, it takes between once and twice the time, because a busy
-    /// connection is not checked after each request. A hibernating connection uses as much memory
-    /// as a connection that has not sent a byte. The next request costs a few allocations, but
-    /// fewer than a new connection.
+    /// connection is not checked after each request. A hibernating connection has no buffers, like
+    /// a connection that has not sent a byte. But it keeps the service of its app. The next request
+    /// costs a few allocations, but fewer than a new connection.
     #[must_use]
     pub fn with_hibernate_after(mut self, idle: Duration) -> Self {
         self.hibernate_after = idle;
