@@ -153,7 +153,7 @@ where
             return false;
         }
         if self.scope.is_open() || state.has_subtasks() {
-            self.machine.is_responding();
+            self.machine.mark_responding();
             return true;
         }
         let stale = self.machine.may_become_stale(self.scope.exchanges) && !state.is_being_read();
@@ -244,7 +244,7 @@ where
         state: &ConnState,
         cx: &mut Context<'_>,
     ) -> ControlFlow<Polled<C, A::Service>> {
-        let since = self.machine.quiet_since().unwrap_or(now);
+        let since = self.machine.idle_since().unwrap_or(now);
         match self.detach(state, cx) {
             Poll::Ready(Some(parts)) if parts.read.is_empty() => {
                 let Parts { io, service, .. } = parts;
@@ -340,7 +340,7 @@ where
         Poll::Ready(parts.filter(|_| was_idle && !self.scope.is_open()))
     }
 
-    /// Returns a connection that was taken from hyper.
+    /// Gives a connection that was taken from hyper back to it.
     fn attach(&mut self, parts: Parts<C, A::Service>, state: &ConnState) {
         let Parts {
             mut io,

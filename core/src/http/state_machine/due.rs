@@ -32,7 +32,7 @@ pub(super) enum Due {
     CloseDelay,
 }
 
-/// After its only request, a connection hibernates this many times earlier. So a burst of clients
+/// After its first request, a connection hibernates this many times earlier. So a burst of clients
 /// with one request each holds no buffers. If the connection is resumed within the full time, the
 /// full time applies from then on.
 const FIRST_REQUEST_DIVISOR: u32 = 40;
@@ -173,7 +173,7 @@ impl Machine {
 
     /// When the connection will have been idle for `wait` since `since`, if it is idle.
     fn quiet_for(&self, since: Instant, wait: Duration) -> Deadline {
-        after(self.quiet_since()?.max(since), wait, Due::Quiet)
+        after(self.idle_since()?.max(since), wait, Due::Quiet)
     }
 
     fn due_by_drain(&self, rules: &Rules<'_>) -> Deadline {

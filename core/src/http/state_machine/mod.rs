@@ -38,8 +38,10 @@ pub(super) enum State {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Idle {
-    /// When the last request ended, or later: when the last bytes of its response were sent.
+    /// When the connection became idle: at `ended`, or later, when the last bytes of its last
+    /// response were sent.
     since: Instant,
+    /// When the last request ended.
     ended: Instant,
     precision: Precision,
 }
@@ -97,7 +99,8 @@ pub(super) enum Action {
     PollAgain,
     /// Take the connection from hyper; it hibernates if it is idle.
     Hibernate,
-    /// Take the connection from hyper, look for the beginning of a head, and return it.
+    /// Take the connection from hyper, look for the beginning of a head, and give the connection
+    /// back to hyper.
     Probe,
     /// Request hyper's graceful shutdown. A hibernating connection is resumed for that.
     ShutDown(Option<TimedOut>),
@@ -277,16 +280,16 @@ impl Machine {
     }
 
     /// When the connection became idle, if it is idle.
-    pub(super) fn quiet_since(&self) -> Option<Instant> {
+    pub(super) fn idle_since(&self) -> Option<Instant> {
         match self.state {
             State::Idle(idle) => Some(idle.since),
             _ => None,
         }
     }
 
-    /// A request is in progress, and the client accepts bytes. So the clock is not needed.
+    /// Notes that a request is in progress and the client accepts bytes. The clock is not needed.
     #[inline(always)]
-    pub(super) fn is_responding(&mut self) {
+    pub(super) fn mark_responding(&mut self) {
         self.state = State::Responding;
         self.stall = None;
     }
@@ -300,7 +303,7 @@ impl Machine {
             && self.stall.is_none()
     }
 
-    /// The times are stale.
+    /// Notes that the times are stale.
     #[inline(always)]
     pub(super) fn mark_stale(&mut self, counts: Counts) {
         if let State::Idle(idle) = &mut self.state {
@@ -314,8 +317,8 @@ impl Machine {
         self.shut_down_since = Some(now);
     }
 
-    /// A connection that was taken from hyper has been returned. `head`: a head began to arrive in
-    /// the same read as the previous request. Its timeout runs from the time at which the
+    /// A connection that was taken from hyper has been given back to it. `head`: a head began to
+    /// arrive in the same read as the previous request. Its timeout runs from the time at which the
     /// connection became idle. Bytes of it that arrive before the probe begin the timeout again. So
     /// such a head may take up to twice the timeout.
     pub(super) fn reattached(&mut self, head: bool) {

@@ -122,9 +122,9 @@ fn http_2_bytes_in_flight_keep_a_connection_for_the_write_stall_timeout() {
     let mut fixture = fixture.expect(STALL - 1, STALL - 1 + KEEP_ALIVE, KEPT_ALIVE);
     fixture.machine.shut_down_since = None;
     let mut fixture = fixture.seen(answers);
-    let since = fixture.machine.quiet_since();
+    let since = fixture.machine.idle_since();
     fixture.next(STALL);
-    assert_eq!(fixture.machine.quiet_since(), since);
+    assert_eq!(fixture.machine.idle_since(), since);
 }
 
 #[test]
