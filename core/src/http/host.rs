@@ -5,25 +5,26 @@ use std::cell::Cell;
 /// The reason why a request's host is invalid. It is the text of the 400 response.
 pub(super) type InvalidHost = &'static str;
 
-/// Checks a request's host. The host of an absolute-form target replaces `Host`.
+/// Checks a request's host. The host of an absolute-form target replaces `Host`. `connect`: the
+/// method is CONNECT.
 ///
 /// - HTTP/1.1: exactly one `Host`, with a valid value, which may be empty (RFC 9112 3.2).
 /// - HTTP/1.0: at most one.
 /// - HTTP/2 and later: `:authority`, or one `Host`, or both if they are equal (RFC 9113 8.3.1).
-/// - The target's own host: see [`check_target`]. `connect`: whether the method is CONNECT.
+/// - A host in the target: see [`check_target`].
 pub(super) fn check(request: &mut Parts, connect: bool) -> Result<(), InvalidHost> {
     let version = request.version;
     // Nearly all requests have a path as their target, and one valid host.
     if version == Version::HTTP_11
         && request.uri.authority().is_none()
         && !connect
-        && let Some(host) = only_host(&request.headers)
+        && let Some(host) = host_if_headers_are_unique(&request.headers)
         && is_known_host(host.as_bytes())
     {
         return Ok(());
     }
     check_target(connect, &request.uri, version)?;
-    let host = sole_host(&request.headers)?;
+    let host = single_host(&request.headers)?;
     match (host, request.uri.authority()) {
         (None, _) if version == Version::HTTP_11 => {
             Err("HTTP/1.1 needs a Host header (RFC 9112 3.2)\n")
@@ -64,7 +65,7 @@ fn has_authority(version: Version) -> bool {
 
 /// The host, if no header occurs twice. Comparing two lengths is quick, and shows that there is
 /// only one host.
-fn only_host(headers: &HeaderMap) -> Option<&HeaderValue> {
+fn host_if_headers_are_unique(headers: &HeaderMap) -> Option<&HeaderValue> {
     if headers.len() != headers.keys_len() {
         return None;
     }
@@ -76,7 +77,7 @@ fn only_host(headers: &HeaderMap) -> Option<&HeaderValue> {
 }
 
 thread_local! {
-    /// The host that was checked last on this thread. Most servers have few hosts.
+    /// The valid host that was checked last on this thread. Most servers have few hosts.
     static KNOWN: Cell<Known> = const { Cell::new(Known { len: usize::MAX, bytes: [0; 40] }) };
 }
 
@@ -103,7 +104,8 @@ fn is_known_host(host: &[u8]) -> bool {
     is_host
 }
 
-fn sole_host(headers: &HeaderMap) -> Result<Option<&HeaderValue>, InvalidHost> {
+/// The `Host` header, or `None` if there is none. Several are an error.
+fn single_host(headers: &HeaderMap) -> Result<Option<&HeaderValue>, InvalidHost> {
     let mut hosts = headers.get_all(HOST).iter();
     match (hosts.next(), hosts.next()) {
         (host, None) => Ok(host),
