@@ -131,7 +131,8 @@ impl Error {
         Some(self.0.source.as_ref()?.downcast_ref::<io::Error>()?.kind())
     }
 
-    /// Whether the message contains the text of this source, in any case, but for `(os error 98)`.
+    /// Whether the message contains the text of this source. Ignores case, and a suffix such as
+    /// `(os error 98)`.
     fn says(&self, source: &dyn StdError) -> bool {
         let text = source.to_string().to_lowercase();
         let text = text.split(" (os error ").next().unwrap_or(&text);
@@ -331,7 +332,7 @@ mod tests {
             format!("{invalid:?}"),
             "cannot bind localhost: the port is missing"
         );
-        // What is said in other words stays: the kernel's words can be searched for.
+        // A source with another text is printed, because users search for the kernel's text.
         let elsewhere = format!(
             "{:?}",
             Error::bind("192.0.2.1:80", Errno::ADDRNOTAVAIL.into())

@@ -5,8 +5,8 @@
 //! [`serve_with`](crate::serve_with) serves [`Http`], and
 //! [`serve_raw_with`](crate::serve_raw_with) serves [`Raw`], the protocol of an async function.
 //!
-//! A connection of another kind than a byte stream, such as QUIC's, implements [`HttpConnection`]
-//! and hands its requests to the app by [`Requests`].
+//! A connection that is not a byte stream, such as QUIC's, implements [`HttpConnection`] and hands
+//! its requests to the app by [`Requests`].
 #[cfg(any(feature = "http1", feature = "http2"))]
 pub use crate::http::Upgraded;
 pub use crate::{

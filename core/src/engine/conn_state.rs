@@ -178,8 +178,8 @@ impl ConnState {
 
     /// Sets whether the connection's task is in the middle of a poll that will see every change.
     pub(crate) fn set_busy(&self, busy: bool) {
-        // Ordered against the end of a reader on another thread: at least one of the two sees the
-        // other's change.
+        // `SeqCst`: if a reader ends on another thread meanwhile, that reader sees this change, or
+        // the task sees the reader's end.
         if self.busy.load(Relaxed) != busy {
             self.busy.store(busy, SeqCst);
         }
@@ -243,8 +243,8 @@ impl ConnState {
         }
     }
 
-    /// A stream that buffers has sent this many bytes so far. More than before counts as a write,
-    /// although no write succeeded.
+    /// Notes how many bytes a stream with a buffer of its own has sent so far. A higher number than
+    /// before counts as a write, although no `poll_write` succeeded.
     pub(super) fn note_sent(&self, bytes: u64) {
         if self.external_wakers().replace_sent(bytes) != bytes {
             increment(&self.writes);

@@ -120,8 +120,9 @@ impl Upgraded {
         }
     }
 
-    /// The connection, or HTTP/2 stream, of a request that upgrades. It is ready some time after
-    /// the response that accepts the upgrade, so do not await it before responding.
+    /// The connection, or HTTP/2 stream, of a request that upgrades. The future is ready only after
+    /// the server has sent the response that accepts the upgrade, so do not await it before you
+    /// respond.
     ///
     /// # Errors
     ///

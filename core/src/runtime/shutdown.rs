@@ -26,7 +26,7 @@ pub(crate) fn first_signal() -> i32 {
     FIRST.load(Ordering::Relaxed)
 }
 
-/// Ready at the first SIGTERM or SIGINT (on other systems than Unix: Ctrl-C). Pass it to
+/// Ready at the first SIGTERM or SIGINT (on systems other than Unix: Ctrl-C). Pass it to
 /// [`with_graceful_shutdown`](crate::Server::with_graceful_shutdown).
 ///
 /// It works on every runtime. Inside a tokio runtime, this call installs the handlers, so no later

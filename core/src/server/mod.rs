@@ -266,7 +266,7 @@ impl Server {
         self
     }
 
-    /// Starts it, for each of the three ways to run it.
+    /// Starts the server. Each of the three ways to run a server calls this.
     fn launch(self) -> Result<Handle> {
         if self.pinned && self.transports.iter().any(|transport| transport.ambient) {
             return Err(Error::config(

@@ -20,7 +20,7 @@ use std::{
 /// [`Connection::peer_state`](crate::Connection::peer_state).
 ///
 /// It calls poll(2) without waiting. Unread bytes do not hide a reset from it, as they do from a
-/// runtime that waits for readability. On other systems than Linux it returns
+/// runtime that waits for readability. On systems other than Linux it returns
 /// [`PeerState::Unknown`].
 pub fn peer_state(socket: impl AsFd) -> PeerState {
     #[cfg(target_os = "linux")]

@@ -10,8 +10,8 @@ use std::{
 /// The facts about one connection: cheap to clone, `Send + Sync` on every transport.
 ///
 /// A transport provides the addresses, TLS, ALPN and credentials. The server adds the worker, the
-/// time of the accept, and a number that is unique within the server. An app gets it once per
-/// connection, through [`App::connect`](crate::App::connect), or with each request, with
+/// time of the accept, and a number that is unique within the server. An app gets the `ConnInfo`
+/// once per connection, through [`App::connect`](crate::App::connect), or with each request, with
 /// [`HttpOptions::with_conn_info`](crate::HttpOptions::with_conn_info).
 ///
 /// ```

@@ -88,8 +88,8 @@ pub trait Listener: Unpin + 'static {
         Duration::ZERO
     }
 
-    /// Classifies an error of `poll_accept`, but for `WouldBlock`, which a listener must not
-    /// return. The default classifies the errors of accept(2).
+    /// Classifies an error of `poll_accept`, except `WouldBlock`, which a listener must not return.
+    /// The default classifies the errors of accept(2).
     fn classify(&self, error: &io::Error) -> AcceptErrorKind {
         AcceptErrorKind::of(error)
     }

@@ -168,8 +168,8 @@ impl LocalTasks {
     /// again. Then the runtime checks for events.
     ///
     /// Returns `true` if tasks are still ready. The runtime must then check for events and call
-    /// this again, because tasks that are ready do not wake the waker until it does. Returns
-    /// `false` if no task is ready. The next task that becomes ready then wakes the waker.
+    /// this again. Until that call, tasks that become ready do not wake the waker. Returns `false`
+    /// if no task is ready. The next task that becomes ready then wakes the waker.
     ///
     /// It also drops values of this thread whose handles were dropped on other threads
     /// ([`poll_mailbox`](thread_bound::poll_mailbox)).

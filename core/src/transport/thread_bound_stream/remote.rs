@@ -16,7 +16,7 @@ use std::{
 /// record, so that one write and one read pass a whole record.
 const CAPACITY: usize = 32 * 1024;
 
-/// The end of a relay on another thread than the stream's.
+/// The end of a relay on a thread other than the stream's.
 pub(super) struct Remote {
     incoming: Reader,
     /// `None` after a shutdown.
