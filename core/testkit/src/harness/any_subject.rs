@@ -50,7 +50,7 @@ trait Erased: Send + Sync {
     fn instrumented(&self, state: Arc<State>, counters: Arc<Counters>) -> Server;
     fn local(&self, make: fn(&Worker) -> LocalApp) -> Option<Server>;
     fn raw(&self, script: Script, thread: HandlerThread) -> Server;
-    fn recorded(&self, script: Script, bound: BoundEndpoint) -> Server;
+    fn raw_recording_endpoint(&self, script: Script, bound: BoundEndpoint) -> Server;
     fn faulty(&self, script: Script, mode: Arc<Mode>) -> Server;
     fn connect<'a>(&'a self, endpoint: &'a Endpoint) -> Borrowed<'a, io::Result<Io>>;
     fn connect_h2<'a>(&'a self, endpoint: &'a Endpoint) -> Borrowed<'a, io::Result<Io>>;
@@ -179,7 +179,8 @@ impl AnySubject {
 
     /// Makes the server of `raw`, not started. `bound` receives the endpoint at the start.
     pub(crate) fn raw_server(&self, script: Script, bound: &BoundEndpoint) -> Server {
-        self.subject.recorded(script, Arc::clone(bound))
+        self.subject
+            .raw_recording_endpoint(script, Arc::clone(bound))
     }
 
     /// Does the same as `raw`, with a listener that has faults.
@@ -243,8 +244,8 @@ impl<S: Served> Erased for Plain<S> {
         self.0.raw(script, thread)
     }
 
-    fn recorded(&self, script: Script, bound: BoundEndpoint) -> Server {
-        self.0.recorded(script, bound)
+    fn raw_recording_endpoint(&self, script: Script, bound: BoundEndpoint) -> Server {
+        self.0.raw_recording_endpoint(script, bound)
     }
 
     fn faulty(&self, script: Script, mode: Arc<Mode>) -> Server {
@@ -303,8 +304,8 @@ impl<S: LocalSubject> Erased for Local<S> {
         self.0.raw(script, thread)
     }
 
-    fn recorded(&self, script: Script, bound: BoundEndpoint) -> Server {
-        self.0.recorded(script, bound)
+    fn raw_recording_endpoint(&self, script: Script, bound: BoundEndpoint) -> Server {
+        self.0.raw_recording_endpoint(script, bound)
     }
 
     fn faulty(&self, script: Script, mode: Arc<Mode>) -> Server {
@@ -369,7 +370,7 @@ impl Erased for Unserved {
         unreachable!("not served")
     }
 
-    fn recorded(&self, _: Script, _: BoundEndpoint) -> Server {
+    fn raw_recording_endpoint(&self, _: Script, _: BoundEndpoint) -> Server {
         unreachable!("not served")
     }
 

@@ -102,7 +102,7 @@ pub trait Served: Subject {
     fn raw(&self, script: Script, thread: HandlerThread) -> Server;
 
     #[doc(hidden)]
-    fn recorded(&self, script: Script, bound: BoundEndpoint) -> Server;
+    fn raw_recording_endpoint(&self, script: Script, bound: BoundEndpoint) -> Server;
 
     #[doc(hidden)]
     fn faulty(&self, script: Script, mode: Arc<Mode>) -> Server;
@@ -128,7 +128,7 @@ where
         serve_raw_with(self.transport(), script.handler(thread))
     }
 
-    fn recorded(&self, script: Script, bound: BoundEndpoint) -> Server {
+    fn raw_recording_endpoint(&self, script: Script, bound: BoundEndpoint) -> Server {
         serve_raw_with(
             RecordedEndpoint::new(self.transport(), bound),
             script.handler(HandlerThread::Worker),
