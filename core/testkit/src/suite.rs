@@ -66,9 +66,9 @@ impl Suite {
     /// tests that the wrapper forwards all methods that have a default, such as
     /// [`Listener::stop`](anyport_core::Listener::stop).
     ///
-    /// `inner` creates the inner transport, at a free address, and `wrap` puts the wrapper
-    /// around it. The subject connects the clients. A wrapper that implements one of these methods
-    /// without calling that of the inner transport joins by [`with`](Self::with).
+    /// `inner` creates the inner transport, at a free address, and `wrap` puts the wrapper around
+    /// it. The subject connects the clients. If a wrapper implements one of these methods without
+    /// calling that of the inner transport, add it by [`with`](Self::with).
     ///
     /// ```no_run
     /// # use anyport_core::{ConnInfo, Listener, Result, Transport, runtime::{Tokio, Worker}};
@@ -228,7 +228,7 @@ impl Suite {
         let not_run = self.not_run.load(Relaxed);
         if not_run > 0 {
             println!(
-                "{not_run} cases were not run, because these failed, on which they build: {}",
+                "{not_run} cases were not run, because they build on cases that failed: {}",
                 failed.join(", ")
             );
         }
@@ -259,8 +259,8 @@ impl Test {
         let ended = catch_unwind(AssertUnwindSafe(run));
         let watch = current.lock().unwrap().clone();
         let seen = match ended {
-            Ok(Ok(())) => match watch.objection() {
-                Some(objection) => objection,
+            Ok(Ok(())) => match watch.transport_fault() {
+                Some(fault) => fault,
                 None => return Ok(()),
             },
             Ok(Err(error)) => error,
@@ -298,7 +298,7 @@ fn run_case(
     let result = runtime.block_on(async {
         let mut case = pin!(run(subject.clone()));
         let ended = timeout(limit, &mut case).await;
-        // Asked before the case is dropped, and its waits with it.
+        // The waits are read before the case is dropped, because that also drops them.
         ended.map_err(|_| match &watch.waits()[..] {
             [] => format!("the case is not done after {limit:?}"),
             waits => format!(

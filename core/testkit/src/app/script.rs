@@ -42,8 +42,8 @@ pub(crate) const WRITTEN: usize = 300_000;
 pub enum Script {
     /// Echoes everything until EOF.
     Echo,
-    /// Polls a read, which is pending, and writes `ready`. Echoes what arrives once the read has
-    /// woken it. If the drain wakes it, reads once more, and writes `late ` before the echo.
+    /// Polls a read, which is pending, and writes `ready`. Echoes the bytes once the read wakes the
+    /// task. If the drain wakes the task, reads once more, and writes `late ` before the echo.
     EchoAlsoOnDrain,
     /// Echoes everything until EOF, with a buffer of three bytes.
     EchoInPieces,
@@ -127,7 +127,7 @@ async fn echo_with<const SIZE: usize>(mut io: impl AsyncReadExt + AsyncWriteExt 
 async fn echo_also_on_drain<C: Connection>(io: Accepted<C>) {
     let (mut drain, mut io) = (pin!(io.drain()), TokioIo::new(io));
     let mut buf = [0; 16];
-    // From this poll on, only the waker that it registers may lead to the next one.
+    // Only the waker that this poll registers may cause the next poll.
     let early = poll_fn(|cx| Poll::Ready(poll_read_some(&mut io, cx, &mut buf))).await;
     if early.is_ready() || io.write_all(b"ready").await.is_err() || io.flush().await.is_err() {
         return;
@@ -152,7 +152,7 @@ async fn echo_also_on_drain<C: Connection>(io: Accepted<C>) {
     let _ = io.shutdown().await;
 }
 
-/// Reads what is there. An error is an end.
+/// Reads the bytes that have arrived. An error counts as EOF.
 fn poll_read_some(
     io: &mut (impl AsyncRead + Unpin),
     cx: &mut Context<'_>,
@@ -321,7 +321,7 @@ async fn call_all<C: Connection>(mut io: Accepted<C>) {
     if readable.is_err() || io.read_exact(&mut ping).await.is_err() {
         return;
     }
-    // Not with `Accepted`, which need not use vectored writes.
+    // Writes to the connection itself, because `Accepted` need not use vectored writes.
     let slices = [IoSlice::new(&ping[..2]), IoSlice::new(&ping[2..])];
     let connection = io.inner_mut().io_mut();
     let _ = connection.is_write_vectored();

@@ -82,7 +82,7 @@ impl Watch {
     }
 
     /// Why the transport is wrong, even if the client got what it expected.
-    pub(crate) fn objection(&self) -> Option<String> {
+    pub(crate) fn transport_fault(&self) -> Option<String> {
         let panicked = self.panics().iter().any(|panic| !panic.is_assertion);
         let would_block = self.notes().iter().any(|note| note == WOULD_BLOCK);
         let why = match (panicked, would_block) {

@@ -201,8 +201,7 @@ fn assert_explained(fault: Fault, case: &str, says: &[&str]) {
         assert!(first.contains(part), "the failure lacks {part:?}:\n{first}");
     }
     let builds_on = case.starts_with("contract::");
-    let not_run =
-        "cases were not run, because these failed, on which they build: wrong::contract::";
+    let not_run = "cases were not run, because they build on cases that failed: wrong::contract::";
     assert_eq!(output.contains(not_run), builds_on, "{output}");
 }
 
