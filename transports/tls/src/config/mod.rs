@@ -127,7 +127,9 @@ impl TlsConfig {
 
     /// Uses a rustls configuration unchanged. Use it for a setting that has no method here, such as
     /// a certificate source or a verifier of your own. If it has no ALPN protocols, those of the
-    /// server are added. Other methods do not apply to it, and are an error at start.
+    /// server are added. [`with_alpn`](Self::with_alpn) and
+    /// [`with_https_redirect`](Self::with_https_redirect) apply to it. The other `with_` methods do
+    /// not, and are an error at start.
     #[must_use]
     pub fn from_rustls(config: impl Into<Arc<ServerConfig>>) -> Self {
         Self::from_source(Source::Rustls {
