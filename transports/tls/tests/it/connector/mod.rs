@@ -56,7 +56,7 @@ fn connect(
     server.run(async { connector.connect(&target).await?.await })
 }
 
-/// The text of an error, behind the target.
+/// The text of an error, after the target.
 #[track_caller]
 fn refusal(server: &TestServer, config: TlsClientConfig, host: Option<&str>) -> String {
     let error = connect(server, config, host).unwrap_err();

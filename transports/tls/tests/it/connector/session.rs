@@ -72,7 +72,7 @@ fn sessions_of_one_connector_are_resumed() {
         for _ in 0..2 {
             let connection = connector.connect(&target).await?.await?;
             resumed.push(connection.info().tls().unwrap().resumed());
-            // The tickets come behind the handshake (RFC 8446 4.6.1).
+            // The tickets come after the handshake (RFC 8446 4.6.1).
             let mut io = TokioIo::new(connection);
             io.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
                 .await?;
