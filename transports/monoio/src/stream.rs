@@ -185,8 +185,8 @@ impl<S: Socket> Write for Stream<S> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        // After the peer's FIN, the kernel would hand an operation that has to wait to an io-wq
-        // thread, which sleeps.
+        // After the peer's FIN, the kernel would move an operation that cannot complete at once to
+        // an io-wq thread, and block that thread.
         let use_syscall = self.reader.as_ref().is_none_or(Reader::has_ended);
         self.writer_mut()?.poll_write(cx, bufs, use_syscall)
     }
