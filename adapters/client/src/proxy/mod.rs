@@ -1,5 +1,5 @@
-//! What a proxy does to the messages that it forwards: the rules for the fields of one connection,
-//! for upgrades, and the fields that name the client.
+//! What a proxy does to the messages that it forwards: the rules for hop-by-hop fields, for
+//! upgrades, and the fields that name the client.
 //!
 //! A reverse proxy is an app that sends its requests on by the client. The rules are the same over
 //! every transport and both versions of HTTP:

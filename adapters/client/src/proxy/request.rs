@@ -19,7 +19,8 @@ use http::{
 ///
 /// `upgrades` are the protocols that the proxy forwards, such as `["websocket"]`. If the client
 /// asks for one of them, so does the request, and the upgrade is returned. Name only protocols that
-/// you know: an upgrade to `h2c` would take the rest of the connection past the proxy.
+/// you know: with an upgrade to `h2c`, later requests of the connection would bypass the proxy's
+/// rules.
 ///
 /// # Errors
 ///
