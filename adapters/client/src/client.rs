@@ -71,7 +71,7 @@ impl<F: MakeConnection> Client<F, Body, Ambient>
 where
     Ambient: ClientRuntime<F, Body>,
 {
-    /// A client with this connection factory, with other settings than the default ones.
+    /// A client with this connection factory, and with settings other than the defaults.
     pub fn builder(factory: F) -> Builder<F> {
         Builder::new(factory)
     }

@@ -121,7 +121,7 @@ impl<'a> OriginRef<'a> {
 
     /// # Errors
     ///
-    /// The URI has no scheme, no host, or another scheme than `http` and `https`.
+    /// The URI has no scheme, no host, or a scheme other than `http` and `https`.
     pub(crate) fn new(uri: &'a Uri, key: Option<&'a PoolKey>) -> Result<Self, Error> {
         let invalid = |what: &str, advice: &str| {
             let text = format!(
