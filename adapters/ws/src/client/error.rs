@@ -29,7 +29,7 @@ pub enum HandshakeErrorKind {
     InvalidResponse,
     /// The head of the response has more than 64 KiB or more than 100 fields.
     TooLarge,
-    /// The response has another status than 101 (over HTTP/2: 200). See
+    /// The response has a status other than 101 (over HTTP/2: 200). See
     /// [`HandshakeError::response`].
     Refused,
     /// The response is 101 without the right `Connection`, `Upgrade` or `Sec-WebSocket-Accept` (RFC
