@@ -55,7 +55,7 @@ pin_project_lite::pin_project! {
 }
 
 /// What a complete header gives: the connection's facts, if they replace those of the connection
-/// below, and what arrived behind the header.
+/// below, and the bytes that arrived after the header.
 type Received = (Option<ConnInfo>, Bytes);
 
 /// Receives a header.
