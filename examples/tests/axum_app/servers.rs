@@ -109,7 +109,7 @@ pub(crate) const TRANSPORTS: &[TransportCase] = &[
             })
         })
     }),
-    ("a listener of axum's", ("127.0.0.1:", PLAIN), |router| {
+    ("a listener of axum", ("127.0.0.1:", PLAIN), |router| {
         TestServer::of(serve_with(
             for_axum::transport(bind()),
             app(router).with_connect_info(),
@@ -129,7 +129,7 @@ pub(crate) const TRANSPORTS: &[TransportCase] = &[
         ))
     }),
     #[cfg(all(feature = "monoio", target_os = "linux"))]
-    ("monoio by epoll", ("127.0.0.1:", PLAIN), |router| {
+    ("monoio on epoll", ("127.0.0.1:", PLAIN), |router| {
         let monoio = Monoio::bind(LOCAL).with_workers(2);
         TestServer::of(serve_with(
             monoio.with_driver(Driver::Epoll),
@@ -153,7 +153,7 @@ pub(crate) const TRANSPORTS: &[TransportCase] = &[
         })
     }),
     #[cfg(all(feature = "monoio", target_os = "linux"))]
-    ("tls over monoio by epoll", ("127.0.0.1:", TLS), |router| {
+    ("tls over monoio on epoll", ("127.0.0.1:", TLS), |router| {
         let monoio = Monoio::bind(LOCAL)
             .with_workers(2)
             .with_driver(Driver::Epoll);

@@ -48,7 +48,7 @@ pub(crate) const TRANSPORTS: &[MixedTransport] = &[
         with(server, anyport::Monoio::bind(LOCAL).with_workers(2), app)
     }),
     #[cfg(all(feature = "monoio", target_os = "linux"))]
-    transport("monoio by epoll", |server, _, app| {
+    transport("monoio on epoll", |server, _, app| {
         let driver = anyport::transport::monoio::Driver::Epoll;
         let monoio = anyport::Monoio::bind(LOCAL).with_workers(2);
         with(server, monoio.with_driver(driver), app)
