@@ -3,7 +3,7 @@
 //!
 //! Bodies stream in both directions, and WebSockets pass, also from HTTP/2 to HTTP/1.1. `Forwarded`
 //! names the client. The response is 502 if the target fails, and 504 if it is too slow. If the
-//! client leaves, the request to the target ends.
+//! client disconnects, the request to the target ends.
 use anyport::client::proxy::{self, Forwarded, Rejection, Target, Tunnel};
 use anyport::client::{Builder, Client, ClientRuntime, MakeConnection, Names, ResponseBody};
 use anyport::runtime::{Tokio, TokioIo, TokioPerCore, shutdown, spawn};

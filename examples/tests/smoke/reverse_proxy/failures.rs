@@ -196,7 +196,7 @@ pub(crate) fn cut_bodies_stay_cut() {
 fn cut_bodies_stay_cut_over(transport: &str) {
     let (addr, connections) = accept();
     let proxy = ProxyUnderTest::on(transport, &format!("http://{addr}"));
-    // The client leaves within its upload.
+    // The client disconnects within its upload.
     for head in [
         "Content-Length: 10\r\n\r\nhello",
         "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",

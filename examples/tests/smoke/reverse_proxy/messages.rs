@@ -14,7 +14,7 @@ pub(crate) const OK: &[u8] =
     b"HTTP/1.1 200 OK\r\nConnection: keep-alive, x-target\r\nX-Target: 1\r\n\
     Keep-Alive: timeout=9\r\nX-Kept: 1\r\nContent-Length: 2\r\n\r\nok";
 
-/// The fields of one connection do not pass, in either direction; those that name the client do.
+/// Hop-by-hop fields do not pass, in either direction; those that name the client do.
 pub(crate) fn fields_of_one_connection_do_not_pass() {
     let target = Target::start(OK);
     let proxy = ProxyUnderTest::start(&target.url);
@@ -48,7 +48,7 @@ pub(crate) fn fields_of_one_connection_do_not_pass() {
     proxy.end();
 }
 
-/// The head of an attack without its `Host`; the bytes behind the head; and what is right.
+/// The head of an attack without its `Host`; the bytes after the head; and what is right.
 struct Attack {
     head: &'static str,
     rest: &'static str,
