@@ -64,14 +64,14 @@
 //! | `tcp` | [`Tcp`] |
 //! | `unix` | [`Unix`] |
 //! | `memory` | [`Memory`] |
-//! | `monoio` | [`Monoio`], [`MonoioUnix`]; nothing on other systems than Linux |
-//! | `glommio` | [`Glommio`], [`GlommioUnix`]; nothing on other systems than Linux |
+//! | `monoio` | [`Monoio`], [`MonoioUnix`]; only on Linux |
+//! | `glommio` | [`Glommio`], [`GlommioUnix`]; only on Linux |
 //! | `tls` | [`tls`], with the cryptography of ring |
 //! | `tls-aws-lc-rs` | [`tls`], with the cryptography of aws-lc-rs |
 //! | `tls-platform-roots` | [`Roots::platform`](tls::Roots::platform): the root certificates of the system, for clients |
 //! | `tls-self-signed` | [`TlsConfig::self_signed`](tls::TlsConfig::self_signed): certificates for development |
 //! | `tokio` | tokio for the app on every transport, and the tokio runtimes |
-//! | `shutdown` | [`shutdown::signal`](runtime::shutdown::signal); each transport turns it on |
+//! | `shutdown` | [`shutdown::signal`](runtime::shutdown::signal); the feature of each transport turns this one on |
 //! | `http1` | HTTP/1.0 and HTTP/1.1 |
 //! | `http2` | HTTP/2, on the same port |
 //! | `axum` | [`axum`](mod@axum): extractors |
