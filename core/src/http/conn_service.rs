@@ -33,7 +33,7 @@ pub struct ConnService<S> {
     service: S,
     info: ConnInfo,
     /// Whether each request gets the `ConnInfo` in its extensions.
-    tells_info: bool,
+    adds_conn_info: bool,
     state: Arc<ConnState>,
     version: detect::Version,
     /// Whether each request has a hook or a deadline.
@@ -51,11 +51,11 @@ impl<S> ConnService<S> {
         version: detect::Version,
     ) -> Self {
         let config = state.config();
-        let (hooked, tells_info) = (config.has_request_hooks(), config.http.conn_info);
+        let (hooked, adds_conn_info) = (config.has_request_hooks(), config.http.conn_info);
         Self {
             service,
             info,
-            tells_info,
+            adds_conn_info,
             state,
             version,
             hooked,
@@ -128,7 +128,7 @@ impl<S: HttpService> ConnService<S> {
         connect: bool,
         context: &RequestContext,
     ) -> CallState<S, S::Fut> {
-        if self.tells_info {
+        if self.adds_conn_info {
             head.extensions.insert(self.info.clone());
         }
         #[cfg(feature = "http2")]
