@@ -2,7 +2,7 @@
 //!
 //! With the feature `tracing`, a server logs its [`Event`]s to `tracing`, unless
 //! `Server::without_logging` is set. Beside that log, an [`Observer`] of yours gets each event.
-//! [`OpenConnections`] tells what is open, and [`DrainReport`] how a drain has ended.
+//! [`OpenConnections`] counts the open connections, and [`DrainReport`] says how a drain has ended.
 //!
 //! This layer must not depend on the code that emits the events.
 mod observers;
