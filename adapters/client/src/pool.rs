@@ -39,7 +39,7 @@ pub struct Pool<F, B, M> {
 struct State<B> {
     machine: Machine,
     origins: HashMap<Origin, OriginId>,
-    /// The origin of the last request: that of the next one, too, more often than not.
+    /// The origin of the last request. The next request often has the same one.
     last: Option<(LastOrigin, OriginId)>,
     /// By the index of the origin's id.
     facts: Vec<Option<Arc<OriginFacts>>>,

@@ -22,8 +22,8 @@ pub(crate) struct ConnState {
     reads: AtomicUsize,
     /// HTTP/2: requests that have ended, and that the task has not yet counted.
     ended: AtomicUsize,
-    /// HTTP/2: the server's first SETTINGS are awaited. hyper tells nobody that they have come, so
-    /// each read and write wakes the task, which looks.
+    /// HTTP/2: the server's first SETTINGS are awaited. hyper does not report their arrival, so
+    /// each read and write wakes the task, which checks for them.
     awaits_settings: AtomicBool,
 }
 

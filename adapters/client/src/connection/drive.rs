@@ -93,7 +93,8 @@ async fn run<F, B, M>(
 {
     let (conn, conn_state) = (pooled.conn, &pooled.conn_state);
     pool.connected(Arc::clone(pooled), pool.timer.now());
-    // The waker of the timer tells that it was the timer. So it is polled only when it has fired.
+    // The timer has a waker of its own, which shows that the timer has fired. Only then is the
+    // timer polled.
     let timer_waker = Waker::from(Arc::clone(conn_state));
     let mut alarm = Alarm::default();
     alarm.set(&pool.timer, pool.expire(conn), &timer_waker);
