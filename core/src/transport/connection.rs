@@ -16,8 +16,9 @@ use std::{
 ///
 /// # Contract
 ///
-/// - **Wakers**: a poll that returns `Pending` wakes the waker of its *latest* call. Reading and
-///   writing have one waker each, and different tasks may poll the two halves.
+/// - **Wakers**: after a poll that returns `Pending`, the waker of its *latest* call is woken as
+///   soon as another poll would make progress. Reading and writing have one waker each, and
+///   different tasks may poll the two halves.
 /// - **No byte is lost**: dropping the future of a pending read or write loses no received byte,
 ///   and no byte that `poll_write` accepted.
 /// - **`poll_flush`** is ready when every accepted byte has left this process, or will leave it

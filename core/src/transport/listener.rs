@@ -24,7 +24,8 @@ use std::{
 /// - **Cancel safety**: no connection is lost if `poll_accept` has returned `Pending` and is then
 ///   called with another waker, or never again. A completion-based runtime keeps its operation in
 ///   the listener.
-/// - **Wakers**: a poll that returns `Pending` wakes the waker of the latest call.
+/// - **Wakers**: after a poll that returns `Pending`, the waker of the latest call is woken as soon
+///   as there is a connection or an error.
 /// - **An empty queue is `Pending`**, never an error of kind `WouldBlock`. Such an error wakes no
 ///   waker, so the server would have to poll again and again. In debug builds, the server ends with
 ///   an error; in others, it sends one [`Warning`](crate::observe::Event::Warning) and polls again

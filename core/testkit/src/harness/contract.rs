@@ -50,7 +50,8 @@ clauses! {
          another waker, or never again";
         "the state that `poll_accept` keeps while it is pending"
     ACCEPT_WAKERS of "Listener":
-        "a poll that returns `Pending` wakes the waker of the latest call";
+        "after a poll that returns `Pending`, the waker of the latest call is woken as soon as \
+         there is a connection or an error";
         "`poll_accept`: before it returns `Pending`, it must register `cx.waker()`"
     EMPTY_QUEUE of "Listener":
         "An empty queue is `Pending`, never an error of kind `WouldBlock`";
@@ -65,7 +66,8 @@ clauses! {
          transport that cannot refuse clients declares \
          `Capabilities::all().without(Capability::Stop)`"
     READ_WAKERS of "Connection":
-        "a poll that returns `Pending` wakes the waker of its latest call";
+        "after a poll that returns `Pending`, the waker of its latest call is woken as soon as \
+         another poll would make progress";
         "`poll_read` and `poll_readable`: before one returns `Pending`, it must register \
          `cx.waker()`, and the arrival of bytes must wake it"
     NO_BYTE_IS_LOST of "Connection":
