@@ -162,7 +162,7 @@ impl<C: Connection> Accepted<C> {
         true
     }
 
-    /// Has the close wait for the client's end, because the client may still be sending.
+    /// Makes the close wait for the client's end, because the client may still be sending.
     #[cfg(feature = "http1")]
     pub(crate) fn linger_at_close(&self) {
         self.state.flags.linger_at_close();

@@ -59,8 +59,9 @@ pub(crate) struct ConnState {
     readers: AtomicU32,
     /// The client accepts no bytes at the moment. Written only by the writing task.
     blocked: AtomicBool,
-    /// The connection's task is in the middle of a poll that will see every change. Written only by
-    /// that task.
+    /// An HTTP/1 request that the connection's task polls is in progress. That task checks for
+    /// bodies when the request ends, so the end of a body need not wake it. Written only by that
+    /// task.
     busy: AtomicBool,
     /// The peer is a proxy. Its client is known after the handshake.
     from_proxy: bool,
@@ -176,7 +177,7 @@ impl ConnState {
         self.worker.now()
     }
 
-    /// Sets whether the connection's task is in the middle of a poll that will see every change.
+    /// Sets whether an HTTP/1 request that the connection's task polls is in progress.
     pub(crate) fn set_busy(&self, busy: bool) {
         // `SeqCst`: if a reader ends on another thread meanwhile, that reader sees this change, or
         // the task sees the reader's end.
@@ -264,8 +265,8 @@ impl ConnState {
         self.is_blocked().then(|| self.writes.load(Relaxed))
     }
 
-    /// Has the connection's task polled at `at` or earlier. Postponing a deadline costs nothing:
-    /// the task is polled at the old one and sets the new one. `None` is never.
+    /// Makes the worker wake the connection's task at `at` or earlier; `None` sets no deadline.
+    /// Postponing a deadline costs nothing: the task is polled at the old one and sets the new one.
     pub(crate) fn wake_at(&self, at: Option<Instant>) {
         if let Some(at) = at {
             self.worker.wake_at(self.key, at);

@@ -37,7 +37,7 @@ impl ConnContext {
         self.state.has_subtasks()
     }
 
-    /// Has the connection's task polled at this time of [`now`](Self::now), or earlier.
+    /// Makes the worker wake the connection's task at this time of [`now`](Self::now), or earlier.
     pub fn wake_at(&self, at: Instant) {
         // The previous request to be polled has been handled.
         let _ = self.state.flags.take_due();

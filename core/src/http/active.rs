@@ -262,7 +262,7 @@ where
         }
     }
 
-    /// Has the worker wake the connection at `until`, unless it wakes earlier anyway.
+    /// Makes the worker wake the connection at `until`, unless it wakes earlier anyway.
     fn wake_at(&mut self, until: Option<Instant>, state: &ConnState) {
         let set = match self.alarm {
             Alarm::Set(set) => set,

@@ -63,7 +63,7 @@ impl H1Unread {
         lock(&self.timeout).poll(timeout, worker, cx)
     }
 
-    /// Has the connection that is being polled read the rest after the response's head. `false`:
+    /// Makes the connection that is being polled read the rest after the response's head. `false`:
     /// the rest is too long, or of unknown length, so this response has to be the last.
     pub(super) fn read_in_background(&self) -> bool {
         let remaining = mem::take(&mut *lock(&self.remaining));
