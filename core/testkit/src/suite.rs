@@ -325,7 +325,7 @@ mod tests {
     use crate::{Capabilities, Capability};
     use std::collections::HashSet;
 
-    /// The names and the trials of a suite.
+    /// The trials of a suite, without their gates.
     fn trials(suite: &Suite) -> impl Iterator<Item = &Trial> {
         suite.trials.iter().map(|(trial, _)| trial)
     }
