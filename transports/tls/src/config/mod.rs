@@ -28,7 +28,9 @@ use std::{fmt, path::PathBuf, sync::Arc};
 ///
 /// A `TlsConfig` only describes: files are read when the server starts, and again at
 /// [`reload`](Self::reload). Clones share *one* configuration, so keep a clone to reload it. Each
-/// `with_` method makes a new configuration.
+/// `with_` method makes a new configuration, except [`with_https_redirect`], which loads nothing.
+///
+/// [`with_https_redirect`]: Self::with_https_redirect
 ///
 /// | | default |
 /// |---|---|
