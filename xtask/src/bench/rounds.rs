@@ -1,5 +1,5 @@
 //! The order of a run: first what is counted, then rounds over everything else until the time is
-//! over. So all rows have about as many rounds.
+//! over. So all rows have about the same number of rounds.
 
 use super::build::Binaries;
 use super::context::Context;
