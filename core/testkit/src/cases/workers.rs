@@ -9,6 +9,7 @@ use crate::{
         faulty_listener::{ListenerFault, Mode},
         retries::retry_if_late_with,
         test_server::TestServer,
+        watch,
     },
 };
 use anyport_core::{Timeouts, error::ErrorKind};
@@ -127,7 +128,7 @@ async fn panicking_listener_ends_the_server_with_an_error(subject: AnySubject) {
 
 async fn stalled_handshake_does_not_block_accept(subject: AnySubject) {
     // Three hundred clients must connect before the first handshake times out.
-    let deadlines = [1, 5, 20].map(Duration::from_secs);
+    let deadlines = [1, 5, 20].map(|s| Duration::from_secs(s) * watch::wait_factor());
     retry_if_late_with(&deadlines, subject, |subject, deadline, timer| async move {
         let mode = Mode::new(ListenerFault::StalledHandshakes);
         let server = subject.faulty_with_handshake_timeout(Script::Echo, &mode, deadline);

@@ -82,10 +82,12 @@ pub(crate) async fn retry_if_late<F>(
 ) where
     F: Future<Output = ()> + Send + 'static,
 {
-    retry_if_late_with(&DEADLINES, subject, attempt).await;
+    let deadlines = DEADLINES.map(|deadline| deadline * watch::wait_factor());
+    retry_if_late_with(&deadlines, subject, attempt).await;
 }
 
-/// Does the same as [`retry_if_late`], for a case whose timeouts are fixed.
+/// Does the same as [`retry_if_late`], for a case whose timeouts are fixed: a slow transport does
+/// not extend them.
 pub(crate) async fn retry_if_late_with<F>(
     deadlines: &[Duration],
     subject: AnySubject,
@@ -94,13 +96,12 @@ pub(crate) async fn retry_if_late_with<F>(
     F: Future<Output = ()> + Send + 'static,
 {
     let (&last, first) = deadlines.split_last().expect("at least one deadline");
-    let wait_factor = watch::wait_factor();
+    let slack = SLACK * watch::wait_factor();
     for &deadline in first {
-        let deadline = deadline * wait_factor;
         let timer = ClientTimer::begin();
         let attempted = attempt(subject.clone(), deadline, timer.clone());
         let attempted = timer
-            .wait_for(tokio::spawn(attempted), 10 * deadline + SLACK * wait_factor)
+            .wait_for(tokio::spawn(attempted), 10 * deadline + slack)
             .await;
         match attempted {
             Some(Ok(())) => return,
@@ -120,7 +121,7 @@ pub(crate) async fn retry_if_late_with<F>(
             "with a timeout of {deadline:?} the client needed {longest:?} for one step; trying again"
         );
     }
-    attempt(subject, last * wait_factor, ClientTimer::begin()).await;
+    attempt(subject, last, ClientTimer::begin()).await;
 }
 
 #[cfg(test)]
