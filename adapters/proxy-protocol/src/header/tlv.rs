@@ -1,4 +1,4 @@
-//! The values after the addresses of a version 2 header: type, length, value.
+//! The TLVs after the addresses of a version 2 header: type, length, value.
 use super::HeaderError;
 use anyport_core::transport::{Proxied, ProxiedTls};
 use crc::{CRC_32_ISCSI, Crc};
@@ -13,8 +13,8 @@ const UNIQUE_ID: usize = 128;
 /// The types from 0xE0 to 0xEF are for vendors, those from 0xF0 to 0xF7 are for experiments.
 const EXTENSIONS: std::ops::RangeInclusive<u8> = 0xE0..=0xF7;
 
-/// Reads the values, which begin at this byte of the header, and verifies the checksum if there is
-/// one. Of a type that occurs twice, the first one counts, unless it is an extension.
+/// Reads the TLVs, which begin at this byte of the header, and verifies the checksum if there is
+/// one. If a type occurs twice, the first TLV is used; all extensions are kept.
 pub(super) fn read(
     parsed: &ProxyHeader<'_>,
     header: &[u8],
