@@ -59,8 +59,8 @@ impl<F: MakeConnection> Builder<F> {
         self
     }
 
-    /// Sets how long a connection may live, minus a random tenth at most. Then it closes as soon as
-    /// it has no request. So changed addresses of a host take effect.
+    /// Sets how long a connection may live, minus a random part of up to a tenth. Then it closes as
+    /// soon as it has no request. So changed addresses of a host take effect.
     #[must_use]
     pub fn max_age(mut self, age: Duration) -> Self {
         self.config.limits.max_age = age;
