@@ -26,9 +26,10 @@ use std::{fmt, path::PathBuf, sync::Arc};
 
 /// The certificates, client authentication and protocols of a TLS transport.
 ///
-/// A `TlsConfig` only describes: files are read when the server starts, and again at
+/// A `TlsConfig` is only a description: files are read when the server starts, and again at
 /// [`reload`](Self::reload). Clones share *one* configuration, so keep a clone to reload it. Each
-/// `with_` method makes a new configuration, except [`with_https_redirect`], which loads nothing.
+/// `with_` method makes a new configuration, which earlier clones do not share. Only
+/// [`with_https_redirect`] keeps the shared one: a redirect is not part of what is loaded.
 ///
 /// [`with_https_redirect`]: Self::with_https_redirect
 ///
@@ -161,7 +162,7 @@ impl TlsConfig {
     /// Adds a certificate. From then on the client's server name (SNI, RFC 6066 3) selects the
     /// certificate. If several match, the first one that the client can verify is presented. A
     /// client whose server name matches no certificate is rejected. A client that sends no server
-    /// name gets the first certificate.
+    /// name gets the first certificate that it can verify.
     #[must_use]
     pub fn with_certificate(self, certificate: Certificate) -> Self {
         self.with_options("with_certificate", |options| {
