@@ -178,8 +178,8 @@ impl AcceptErrorKind {
     /// Classifies an error of accept(2).
     ///
     /// EBADF, EINVAL and ENOTSOCK are `Fatal`, because waiting does not repair such a socket. So is
-    /// an error of kind `Unsupported` that the kernel did not return. Unknown errors are `Backoff`,
-    /// and so is `WouldBlock`, which a listener must not return.
+    /// an error of kind `Unsupported`, except EOPNOTSUPP on Linux, which is `Retry`. Unknown errors
+    /// are `Backoff`, and so is `WouldBlock`, which a listener must not return.
     #[must_use]
     pub fn of(error: &io::Error) -> Self {
         use io::ErrorKind as K;
