@@ -1,8 +1,8 @@
 //! HTTP/1: request bodies that the app does not read to the end.
 //!
 //! The rest is read while the response is being sent, so that the next request can be read. If the
-//! rest is too long, the response says `Connection: close`. Either way, the response is not
-//! delayed.
+//! rest is too long, or chunked and incomplete, the response says `Connection: close`. Either way,
+//! the response is not delayed.
 use super::{after_poll, discard::Discard, timed_body::TimedBody};
 use crate::{
     engine::{ConnState, LazyTimeout, WorkerState},
