@@ -63,11 +63,12 @@ impl HttpOptions {
     /// How long an HTTP/1 connection may be idle before it hibernates: its buffers are freed until
     /// the peer sends again. Default: 200 ms; `Duration::MAX` turns it off.
     ///
-    /// After its first request, a connection hibernates in a fortieth of this time. After further
-    /// requests within this time, it takes between once and twice the time, because a busy
-    /// connection is not checked after each request. A hibernating connection has no buffers, like
-    /// a connection that has not sent a byte. But it keeps the service of its app. The next request
-    /// costs a few allocations, but fewer than a new connection.
+    /// After its first request, or the first one after a longer pause, a connection hibernates in a
+    /// fortieth of this time. After further requests within this time, it takes between once and
+    /// twice the time, because a busy connection is not checked after each request. A hibernating
+    /// connection has no buffers, like a connection that has not sent a byte. But it keeps the
+    /// service of its app. The next request costs a few allocations, but fewer than a new
+    /// connection.
     #[must_use]
     pub fn with_hibernate_after(mut self, idle: Duration) -> Self {
         self.hibernate_after = idle;

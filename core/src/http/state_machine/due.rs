@@ -32,9 +32,9 @@ pub(super) enum Due {
     CloseDelay,
 }
 
-/// After its first request, a connection hibernates this many times earlier. So a burst of clients
-/// with one request each holds no buffers. If the connection is resumed within the full time, the
-/// full time applies from then on.
+/// After one request, a connection hibernates this many times earlier. So a burst of clients with
+/// one request each holds no buffers. The full time applies to a request that came within the full
+/// time of another.
 const FIRST_REQUEST_DIVISOR: u32 = 40;
 
 /// The longest time between two readings of the clock, on a busy connection.
