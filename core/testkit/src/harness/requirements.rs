@@ -44,6 +44,15 @@ impl Tests {
         self
     }
 
+    /// Does the same as [`run`](Self::run), one test after the other. It is for tests that count
+    /// what the whole process has, such as descriptors.
+    #[must_use = "it says whether the tests failed"]
+    pub fn run_one_at_a_time(self) -> ExitCode {
+        let mut arguments = Arguments::from_args();
+        arguments.test_threads = Some(1);
+        libtest_mimic::run(&arguments, self.0).exit_code()
+    }
+
     /// Runs the tests that the command line selects, as `cargo test` does. Call it from `main`.
     #[must_use = "it says whether the tests failed"]
     pub fn run(self) -> ExitCode {
