@@ -1,7 +1,7 @@
 //! Servers that break the protocol, close, or say nothing.
 use crate::{
     kit::{Kit, get, text},
-    server::{OK, Script, Served, answer_all, read_head},
+    server::{OK, Script, Served, answer_all, read_head, refusing_port},
 };
 use anyport_client::ErrorKind;
 use anyport_core::Body;
@@ -10,8 +10,11 @@ use futures_util::stream;
 use http::{Method, Request, StatusCode};
 use http_body::Frame;
 use http_body_util::StreamBody;
-use std::{io, net::TcpListener, time::Duration};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use std::{io, time::Duration};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpSocket,
+};
 
 /// What a server sends before it closes, and the error.
 const BROKEN: [(&str, ErrorKind, &str); 8] = [
@@ -96,8 +99,7 @@ pub(crate) async fn connection_that_the_server_closed_is_replaced<K: Kit>(kit: K
         let request = request.body(Body::from("body")).unwrap();
         // The client reads the end of the connection as soon as it has come.
         assert_eq!(text(&client, request).await.unwrap(), "ok", "{method}");
-        kit.wait_until("the end has come", || client.counts().idle == 0)
-            .await;
+        kit.wait_until_closed(&client).await;
     }
     assert_eq!(script.accepted(), 4);
 }
@@ -111,12 +113,15 @@ pub(crate) async fn request_without_a_response_is_repeated_once_if_it_may_be<K: 
     });
     let client = kit.client();
     text(&client, get(&script.uri("/"))).await.unwrap();
+    kit.wait_until_free(&client).await;
     assert_eq!(text(&client, get(&script.uri("/"))).await.unwrap(), "ok");
     assert_eq!((client.counts().retried, script.accepted()), (1, 2));
+    kit.wait_until_free(&client).await;
     let post = Request::post(script.uri("/")).body(Body::empty()).unwrap();
     let error = text(&client, post).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Closed);
     text(&client, get(&script.uri("/"))).await.unwrap();
+    kit.wait_until_free(&client).await;
     let put = Request::put(script.uri("/")).body(Body::from("x")).unwrap();
     let error = text(&client, put).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Closed, "its body is gone");
@@ -124,6 +129,7 @@ pub(crate) async fn request_without_a_response_is_repeated_once_if_it_may_be<K: 
 
     let client = kit.build(kit.builder().without_retries());
     text(&client, get(&script.uri("/"))).await.unwrap();
+    kit.wait_until_free(&client).await;
     let error = text(&client, get(&script.uri("/"))).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Closed);
 }
@@ -160,8 +166,7 @@ pub(crate) async fn bytes_after_a_response_are_no_response<K: Kit>(kit: K) {
             Ok(body) => assert_eq!(body, "ok"),
             Err(error) => panic!("{error:?}"),
         }
-        kit.wait_until("the connection is closed", || client.counts().idle == 0)
-            .await;
+        kit.wait_until_closed(&client).await;
     }
 }
 
@@ -191,6 +196,7 @@ pub(crate) async fn early_response_is_delivered<K: Kit>(kit: K) {
 
 pub(crate) async fn silent_server_is_a_timeout<K: Kit>(kit: K) {
     const LIMIT: Duration = Duration::from_millis(50);
+    const NEVER: Duration = Duration::from_secs(600);
     let silent = Script::start(async |_stream, _| std::future::pending::<io::Result<()>>().await);
     let client = kit.build(kit.builder().head_timeout(LIMIT));
     let error = text(&client, get(&silent.uri("/"))).await.unwrap_err();
@@ -219,7 +225,7 @@ pub(crate) async fn silent_server_is_a_timeout<K: Kit>(kit: K) {
         (kit.builder().body_timeout(LIMIT), ErrorKind::BodyTimeout),
         (kit.builder().timeout(LIMIT), ErrorKind::Timeout),
         (
-            kit.builder().body_timeout(LIMIT).timeout(LIMIT * 100),
+            kit.builder().body_timeout(LIMIT).timeout(NEVER),
             ErrorKind::BodyTimeout,
         ),
     ];
@@ -236,11 +242,7 @@ pub(crate) async fn silent_server_is_a_timeout<K: Kit>(kit: K) {
 }
 
 pub(crate) async fn refusing_server_is_an_error<K: Kit>(kit: K) {
-    let port = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let (port, _reserved) = refusing_port();
     let client = kit.client();
     let error = text(&client, get(&format!("http://a.test:{port}/")))
         .await
@@ -257,15 +259,19 @@ pub(crate) async fn refusing_server_is_an_error<K: Kit>(kit: K) {
 }
 
 pub(crate) async fn server_that_restarts_is_reached_again<K: Kit>(kit: K) {
-    let first = Script::start(|stream, _| answer_all(stream));
+    // Nobody else gets the port meanwhile.
+    let reserved = TcpSocket::new_v4().unwrap();
+    reserved.set_reuseaddr(true).unwrap();
+    reserved.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = reserved.local_addr().unwrap();
+    let first = Script::at(address, |stream, _| answer_all(stream));
     let client = kit.client();
-    let (address, uri) = (first.address, first.uri("/"));
+    let uri = first.uri("/");
     for _ in 0..3 {
         text(&client, get(&uri)).await.unwrap();
     }
-    drop(first);
-    kit.wait_until("the end has come", || client.counts().idle == 0)
-        .await;
+    first.stop().await;
+    kit.wait_until_closed(&client).await;
     let error = text(&client, get(&uri)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Connect, "{error:?}");
     let _second = Script::at(address, |stream, _| answer_all(stream));
@@ -290,14 +296,17 @@ pub(crate) async fn upgraded_connection_counts_until_it_ends<K: Kit>(kit: K) {
             .max_per_origin(1)
             .queue_timeout(Duration::from_millis(50)),
     );
-    let request = Request::get(script.uri("/"));
-    let request = request
-        .header("connection", "upgrade")
-        .header("upgrade", "echo");
-    let response = client
-        .send(request.body(Body::empty()).unwrap())
-        .await
-        .unwrap();
+    let response = loop {
+        let request = Request::get(script.uri("/"));
+        let request = request
+            .header("connection", "upgrade")
+            .header("upgrade", "echo");
+        match client.send(request.body(Body::empty()).unwrap()).await {
+            Ok(response) => break response,
+            // Connecting took longer than that. The attempt goes on, for the next request.
+            Err(error) => assert_eq!(error.kind(), ErrorKind::QueueTimeout),
+        }
+    };
     assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
     let upgraded = hyper::upgrade::on(response).await.unwrap();
     let mut stream = hyper_util::rt::TokioIo::new(upgraded);

@@ -88,15 +88,31 @@ pub(crate) trait Kit: Copy + 'static {
         self.build(self.builder())
     }
 
-    /// Waits until this holds, for at most 10 s.
+    /// Waits until this holds, for at least a minute.
     async fn wait_until(self, what: &str, mut holds: impl FnMut() -> bool) {
-        for _ in 0..1000 {
+        for _ in 0..6000 {
             if holds() {
                 return;
             }
             self.timer().sleep(Duration::from_millis(10)).await;
         }
-        panic!("not within 10 s: {what}");
+        panic!("not within a minute: {what}");
+    }
+
+    /// Waits until no connection is in use. On several threads, the connection of HTTP/1.1 may
+    /// become free a moment after its response has been read.
+    async fn wait_until_free(self, client: &KitClient<Self>) {
+        self.wait_until("the connection is free", || client.counts().active == 0)
+            .await;
+    }
+
+    /// Waits until the server's end of each connection has come.
+    async fn wait_until_closed(self, client: &KitClient<Self>) {
+        self.wait_until("each connection is closed", || {
+            let counts = client.counts();
+            counts.active + counts.idle == 0
+        })
+        .await;
     }
 }
 

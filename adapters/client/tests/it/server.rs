@@ -6,7 +6,7 @@ use http::{Request, Response};
 use std::{
     convert::Infallible,
     io,
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     sync::{
         Arc, OnceLock,
         atomic::{AtomicUsize, Ordering},
@@ -49,13 +49,17 @@ pub(crate) struct Served {
     pub(crate) handle: Handle,
 }
 
-/// Answers with the request's body.
+/// Answers with the request's body. `/never` is not answered.
 async fn answer(
     barrier: Arc<Barrier>,
     request: Request<Body>,
 ) -> Result<Response<Body>, Infallible> {
-    if request.uri().path() == "/together" {
-        barrier.wait().await;
+    match request.uri().path() {
+        "/together" => {
+            barrier.wait().await;
+        }
+        "/never" => std::future::pending().await,
+        _ => {}
     }
     Ok(Response::new(request.into_body()))
 }
@@ -156,12 +160,25 @@ impl Script {
     pub(crate) fn accepted(&self) -> usize {
         self.accepted.load(Ordering::SeqCst)
     }
+
+    /// Ends it. From now on, its address refuses.
+    pub(crate) async fn stop(mut self) {
+        self.task.abort();
+        let _ = (&mut self.task).await;
+    }
 }
 
 impl Drop for Script {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+/// A port of 127.0.0.1 that refuses, and that nobody else gets while the socket is kept.
+pub(crate) fn refusing_port() -> (u16, TcpSocket) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    (socket.local_addr().unwrap().port(), socket)
 }
 
 /// Reads the head of a request.
