@@ -37,16 +37,20 @@ pub(crate) async fn closed_idle_connections_lose_no_request<K: Kit>(kit: K) {
     let program = start(kit, Duration::from_millis(20)).await;
     let uri = format!("http://a.test:{}/", program.http.port());
     let client = kit.client();
-    for n in 0..200 {
+    // On a busy machine, more requests are needed until enough have met an open connection.
+    for n in 0..20_000 {
         assert_eq!(text(&client, get(&uri)).await.unwrap(), "ok", "{n}");
         if n % 2 == 0 {
             kit.timer()
-                .sleep(Duration::from_micros(19_000 + n * 10))
+                .sleep(Duration::from_micros(19_000 + n % 200 * 10))
                 .await;
         }
+        let counts = client.counts();
+        if n >= 199 && counts.opened > 1 && counts.reused >= 50 {
+            return;
+        }
     }
-    let counts = client.counts();
-    assert!(counts.opened > 1 && counts.reused >= 50, "{counts:?}");
+    panic!("{:?}", client.counts());
 }
 
 pub(crate) async fn bodies_are_sent_over_http1<K: Kit>(kit: K) {
