@@ -93,10 +93,10 @@ pub(crate) async fn with_server<S: Subject, F>(
             })
         });
     });
-    tokio::time::timeout(Duration::from_secs(120), running)
+    tokio::time::timeout(Duration::from_secs(600), running)
         .await
         .unwrap()
         .unwrap();
-    let report = handle.shutdown(Duration::from_secs(20)).await.unwrap();
+    let report = handle.shutdown(Duration::from_secs(60)).await.unwrap();
     assert_eq!(report.aborted, 0, "{report}");
 }
