@@ -48,14 +48,14 @@ async fn runner<C: Connector>(connector: C, timer: SharedTimer, port: u16, races
 
 /// Waits until this holds: operations of io_uring and tasks of tokio end a little later.
 async fn wait_until(timer: &SharedTimer, what: &str, mut holds: impl FnMut() -> bool) {
-    for _ in 0..1000 {
+    for _ in 0..6000 {
         if holds() {
             return;
         }
         timer.sleep(Duration::from_millis(10)).await;
     }
     panic!(
-        "not within 10 s: {what}; {} descriptors are open",
+        "not within a minute: {what}; {} descriptors are open",
         descriptors()
     );
 }

