@@ -1,12 +1,11 @@
 //! Trusted peers that send no header, or an invalid one.
 use crate::server::{GET, LINE, SIGNATURE, Served, TRUSTED, v2};
-use anyport_proxy_protocol::{Policy, ProxyProtocolExt};
-use anyport_tcp::Tcp;
+use anyport_proxy_protocol::Policy;
 use std::io;
 use tokio::io::AsyncWriteExt;
 
 fn served() -> Served {
-    Served::start(Tcp::bind("127.0.0.1:0").proxy_protocol(Policy::required_from(TRUSTED)))
+    Served::start_patiently(Policy::required_from(TRUSTED))
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
 //! The accept filter and the limit per address, behind a proxy.
-use crate::server::{GET, PROXY, Served, TRUSTED, ask, v2};
+use crate::server::{GET, LIMIT, PROXY, Served, TRUSTED, ask, v2};
 use anyport_core::{Limits, transport::Endpoint};
 use anyport_proxy_protocol::{Policy, ProxyProtocolExt};
 use anyport_tcp::Tcp;
@@ -20,7 +20,8 @@ fn transport(
     Tcp::bind("127.0.0.1:0")
         .per_core()
         .with_workers(2)
-        .proxy_protocol(policy)
+        // A client that stalls is not closed.
+        .proxy_protocol(policy.with_timeout(10 * LIMIT))
 }
 
 fn line(client: &str) -> String {

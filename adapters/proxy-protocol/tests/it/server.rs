@@ -6,12 +6,14 @@
 )]
 
 use anyport_core::{
-    Body, ConnInfo, Handle, HttpOptions, Server,
+    Body, ConnInfo, Handle, HttpOptions, Server, Timeouts,
     bounds::AppOver,
     observe::{Event, Observer},
     serve_with,
     transport::ByteTransport,
 };
+use anyport_proxy_protocol::{Policy, ProxyProtocolExt};
+use anyport_tcp::Tcp;
 use http::{Request, Response};
 use std::{
     convert::Infallible,
@@ -92,6 +94,14 @@ impl Served {
             .observer(events.clone());
         let handle = configure(server).start().unwrap();
         Self { handle, events }
+    }
+
+    /// Over TCP. Slow proxies have more time than any test takes.
+    pub(crate) fn start_patiently(policy: Policy) -> Self {
+        let timeouts = Timeouts::default().with_handshake(10 * LIMIT);
+        let policy = policy.with_timeout(10 * LIMIT);
+        let transport = Tcp::bind("127.0.0.1:0").proxy_protocol(policy);
+        Self::start_as(transport, |server| server.timeouts(timeouts))
     }
 
     pub(crate) fn addr(&self) -> SocketAddr {

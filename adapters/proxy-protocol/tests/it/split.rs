@@ -1,11 +1,10 @@
 //! The bytes of a header may arrive in pieces of any size.
 use crate::server::{GET, LIMIT, LINE, Served, TRUSTED, to_end, v2};
-use anyport_proxy_protocol::{Policy, ProxyProtocolExt};
-use anyport_tcp::Tcp;
+use anyport_proxy_protocol::Policy;
 use tokio::{io::AsyncWriteExt, time::timeout};
 
 fn served() -> Served {
-    Served::start(Tcp::bind("127.0.0.1:0").proxy_protocol(Policy::required_from(TRUSTED)))
+    Served::start_patiently(Policy::required_from(TRUSTED))
 }
 
 fn padded(length: usize) -> Vec<u8> {

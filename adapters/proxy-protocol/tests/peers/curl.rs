@@ -17,7 +17,7 @@ use tokio::process::Command;
 async fn curl(arguments: &[&str]) -> String {
     let mut command = Command::new("curl");
     command.args(["--disable", "--noproxy", "*", "--silent", "--show-error"]);
-    command.args(["--max-time", "15", "--haproxy-protocol"]);
+    command.args(["--max-time", "60", "--haproxy-protocol"]);
     let output = command
         .args(arguments)
         .kill_on_drop(true)
