@@ -44,7 +44,7 @@ cases![
 /// A grace that no case uses up. A peer gets a tenth of it to complete a message, which is enough.
 pub(crate) const AMPLE: Duration = Duration::from_secs(60);
 /// How long a client waits that a stopped listener keeps out.
-const KEPT_OUT: Duration = Duration::from_secs(1);
+const KEPT_OUT: Duration = Duration::from_secs(10);
 /// Duration of the lame duck stage: idle connections may still send requests.
 const LAME_DUCK: Duration = Duration::from_secs(1);
 
@@ -301,7 +301,8 @@ async fn report_counts_each_connection_once(subject: AnySubject) {
         let ended = server.handle.shutdown(4 * short);
         idle.assert_closed().await;
         fresh.assert_closed().await;
-        timer.restart();
+        // If the server is late, its grace may be over by now.
+        timer.step();
         drop(upgraded);
         server.state.release();
         assert_eq!(answered.response().await.body, HELLO);

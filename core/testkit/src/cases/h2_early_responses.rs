@@ -6,7 +6,11 @@ use crate::{
         h2::{H2, request, send_all, whole},
         h2_peer::{End, LARGEST, OTHER_STATUS, Peer, code, head},
     },
-    harness::{any_subject::AnySubject, case::cases},
+    harness::{
+        any_subject::AnySubject,
+        case::cases,
+        retries::{ClientTimer, retry_if_late_with},
+    },
 };
 use anyport_core::Timeouts;
 use http::Method;
@@ -26,10 +30,20 @@ cases![
 const AT_ONCE: usize = 100;
 const SHORT: Duration = Duration::from_millis(300);
 
+/// How long a server waits for the next bytes of a body. An attempt with a slower client proves
+/// nothing.
+const GAPS: &[Duration] = &[Duration::from_secs(2); 4];
+
 /// Uploads of this length. Each gets its whole response before the first byte of its body is sent.
-async fn answered_early(peer: &mut Peer, head: &[u8], status: u16, uploads: usize, length: usize) {
-    // A server waits two seconds for the next bytes of a body, so a slow client must not have too
-    // many streams open.
+async fn answered_early(
+    peer: &mut Peer,
+    timer: &ClientTimer,
+    head: &[u8],
+    status: u16,
+    uploads: usize,
+    length: usize,
+) {
+    // A slow client must not have too many streams open.
     let at_once = (AT_ONCE / 5).min(256 * 1024 / length);
     for batch in 0..uploads.div_ceil(at_once) {
         let streams = peer
@@ -39,79 +53,104 @@ async fn answered_early(peer: &mut Peer, head: &[u8], status: u16, uploads: usiz
         for stream in streams {
             assert!(peer.data(stream, length, true).await, "{:?}", peer.goaways);
         }
+        timer.step();
     }
     peer.assert_usable().await;
 }
 
 async fn small_uploads_answered_early_keep_the_connection(subject: AnySubject) {
-    let server = subject.serve();
-    answered_early(&mut server.h2_peer().await, &head("/"), 200, 5_000, 400).await;
+    retry_if_late_with(GAPS, subject, |subject, _, timer| async move {
+        let server = subject.serve();
+        let mut peer = server.h2_peer().await;
+        timer.restart();
+        answered_early(&mut peer, &timer, &head("/"), 200, 5_000, 400).await;
+    })
+    .await;
 }
 
 async fn large_uploads_answered_early_keep_the_connection(subject: AnySubject) {
-    let server = subject.serve();
-    answered_early(&mut server.h2_peer().await, &head("/"), 200, 500, 64 * 1024).await;
+    retry_if_late_with(GAPS, subject, |subject, _, timer| async move {
+        let server = subject.serve();
+        let mut peer = server.h2_peer().await;
+        timer.restart();
+        answered_early(&mut peer, &timer, &head("/"), 200, 500, 64 * 1024).await;
+    })
+    .await;
 }
 
 /// The app fails, or exceeds its time while it holds the body.
 async fn early_error_responses_keep_the_connection(subject: AnySubject) {
-    let timeouts = Timeouts::default().with_request(SHORT);
-    let server = subject.serve_configured(|server| server.timeouts(timeouts));
-    let mut peer = server.h2_peer().await;
-    for (path, status) in [
-        ("/panic-call", 500),
-        ("/panic", 500),
-        ("/hold", OTHER_STATUS),
-    ] {
-        answered_early(&mut peer, &head(path), status, 300, 400).await;
-    }
-    // `:authority` and `Host` differ (RFC 9113 8.3.1).
-    let two_hosts = [&head("/")[..], b"\0\x04host\x05other"].concat();
-    answered_early(&mut peer, &two_hosts, 400, 300, 400).await;
+    retry_if_late_with(GAPS, subject, |subject, _, timer| async move {
+        let timeouts = Timeouts::default().with_request(SHORT);
+        let server = subject.serve_configured(|server| server.timeouts(timeouts));
+        let mut peer = server.h2_peer().await;
+        timer.restart();
+        for (path, status) in [
+            ("/panic-call", 500),
+            ("/panic", 500),
+            ("/hold", OTHER_STATUS),
+        ] {
+            answered_early(&mut peer, &timer, &head(path), status, 300, 400).await;
+        }
+        // `:authority` and `Host` differ (RFC 9113 8.3.1).
+        let two_hosts = [&head("/")[..], b"\0\x04host\x05other"].concat();
+        answered_early(&mut peer, &timer, &two_hosts, 400, 300, 400).await;
+    })
+    .await;
 }
 
 /// Another task of the app holds the body, and drops it after the response.
 async fn body_dropped_by_another_task_is_drained(subject: AnySubject) {
-    let server = subject.serve();
-    let mut peer = server.h2_peer().await;
-    // A server waits two seconds for the next bytes of a body, so a slow client must not have too
-    // many streams open.
-    for _ in 0..25 {
-        let streams = peer.post(&head("/background"), AT_ONCE / 5).await;
-        peer.assert_answered(&streams, 200).await;
-        for _ in &streams {
-            server.state.release();
-            server.state.dropped().await;
+    retry_if_late_with(GAPS, subject, |subject, _, timer| async move {
+        let server = subject.serve();
+        let mut peer = server.h2_peer().await;
+        timer.restart();
+        // A slow client must not have too many streams open.
+        for _ in 0..25 {
+            let streams = peer.post(&head("/background"), AT_ONCE / 5).await;
+            peer.assert_answered(&streams, 200).await;
+            for _ in &streams {
+                server.state.release();
+                server.state.dropped().await;
+            }
+            for stream in streams {
+                assert!(peer.data(stream, 400, true).await);
+            }
+            timer.step();
         }
-        for stream in streams {
-            assert!(peer.data(stream, 400, true).await);
-        }
-    }
-    peer.assert_usable().await;
+        peer.assert_usable().await;
+    })
+    .await;
 }
 
 /// Unread bodies that exceed the connection's window; another upload succeeds in between.
 async fn unread_bodies_leave_window_for_other_streams(subject: AnySubject) {
-    let server = subject.serve();
-    let mut h2 = server.h2().await;
-    let mut unread = Vec::new();
-    for _ in 0..10 {
-        let (response, send) = post(&mut h2, "/").await;
-        assert_eq!(whole(response).await.unwrap().body, HELLO);
-        unread.push(send);
-    }
-    for round in 0..2 {
-        for send in &mut unread {
-            let sent = send_all(send, vec![b'x'; 200_000].into(), round == 1).await;
-            sent.expect("expected the server to read the whole body");
+    retry_if_late_with(GAPS, subject, |subject, _, timer| async move {
+        let server = subject.serve();
+        let mut h2 = server.h2().await;
+        timer.restart();
+        let mut unread = Vec::new();
+        for _ in 0..10 {
+            let (response, send) = post(&mut h2, "/").await;
+            assert_eq!(whole(response).await.unwrap().body, HELLO);
+            unread.push(send);
         }
-        let (response, mut send) = post(&mut h2, "/len").await;
-        send_all(&mut send, vec![b'x'; 2_000_000].into(), true)
-            .await
-            .unwrap();
-        assert_eq!(whole(response).await.unwrap().body, "2000000");
-    }
-    assert_eq!(h2.get("/").await.body, HELLO);
+        for round in 0..2 {
+            for send in &mut unread {
+                let sent = send_all(send, vec![b'x'; 200_000].into(), round == 1).await;
+                sent.expect("expected the server to read the whole body");
+            }
+            // No body has waited for longer.
+            timer.step();
+            let (response, mut send) = post(&mut h2, "/len").await;
+            send_all(&mut send, vec![b'x'; 2_000_000].into(), true)
+                .await
+                .unwrap();
+            assert_eq!(whole(response).await.unwrap().body, "2000000");
+        }
+        assert_eq!(h2.get("/").await.body, HELLO);
+    })
+    .await;
 }
 
 async fn post(

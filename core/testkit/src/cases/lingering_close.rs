@@ -173,8 +173,9 @@ async fn lingering_connection_counts_as_completed(subject: AnySubject) {
         respond_early_and_close(&mut client).await;
         timer.restart();
         let ended = server.handle.shutdown(GAP / 4);
-        timer.step();
         let report = ended.await.unwrap();
+        // The server may be late, too. Then the connection has ended before the drain.
+        timer.step();
         assert_eq!((report.completed, report.aborted), (1, 0));
     })
     .await;

@@ -3,8 +3,11 @@
 use crate::{
     app::{HELLO, script::pattern},
     client::{get, post},
-    harness::{any_subject::AnySubject, case::cases, test_server::TestServer},
+    harness::{
+        any_subject::AnySubject, case::cases, retries::retry_if_late_with, test_server::TestServer,
+    },
 };
+use std::time::Duration;
 
 cases![
     small_body_is_drained_after_response,
@@ -18,6 +21,8 @@ cases![
 
 /// The number of bytes that the server reads after a response.
 const MAX_DISCARDED: usize = 256 * 1024;
+/// How long the server reads after a response. An attempt with a slower client proves nothing.
+const READING: &[Duration] = &[Duration::from_secs(5); 3];
 
 /// Asserts that the response announces the end of the connection. Sending the body then causes no
 /// reset.
@@ -35,35 +40,45 @@ async fn assert_last_response(server: &TestServer, head: &str, body: &[u8]) {
 }
 
 async fn small_body_is_drained_after_response(subject: AnySubject) {
-    let server = subject.serve();
-    let mut client = server.client().await;
-    for _ in 0..100 {
-        client.send(post("/", 20)).await;
-        client.send(pattern(20)).await;
-        let response = client.response().await;
-        assert!(response.body == HELLO && !response.closes(), "{response:?}");
-    }
-    assert_eq!(client.get("/").await.body, HELLO);
-    server.wait_for_connections(1).await;
+    retry_if_late_with(READING, subject, |subject, _, timer| async move {
+        let server = subject.serve();
+        let mut client = server.client().await;
+        for _ in 0..100 {
+            client.send(post("/", 20)).await;
+            timer.restart();
+            client.send(pattern(20)).await;
+            timer.step();
+            let response = client.response().await;
+            assert!(response.body == HELLO && !response.closes(), "{response:?}");
+        }
+        assert_eq!(client.get("/").await.body, HELLO);
+        server.wait_for_connections(1).await;
+    })
+    .await;
 }
 
 async fn late_body_is_drained_after_response(subject: AnySubject) {
-    let server = subject.serve();
-    for length in [1, 20, 5000, MAX_DISCARDED] {
-        let mut client = server.client().await;
-        client.send(post("/", length)).await;
-        let response = client.response().await;
-        assert!(
-            response.body == HELLO && !response.closes(),
-            "expected `Hello, World!` and a kept-alive connection after {length} bytes, got {response:?}"
-        );
-        client.send(pattern(length)).await;
-        assert_eq!(
-            client.get("/host").await.body,
-            "test",
-            "the request after an unread body of {length} bytes"
-        );
-    }
+    retry_if_late_with(READING, subject, |subject, _, timer| async move {
+        let server = subject.serve();
+        for length in [1, 20, 5000, MAX_DISCARDED] {
+            let mut client = server.client().await;
+            timer.restart();
+            client.send(post("/", length)).await;
+            let response = client.response().await;
+            assert!(
+                response.body == HELLO && !response.closes(),
+                "expected `Hello, World!` and a kept-alive connection after {length} bytes, got {response:?}"
+            );
+            client.send(pattern(length)).await;
+            timer.step();
+            assert_eq!(
+                client.get("/host").await.body,
+                "test",
+                "the request after an unread body of {length} bytes"
+            );
+        }
+    })
+    .await;
 }
 
 /// Otherwise a connection that waits would occupy a permit.
@@ -103,21 +118,26 @@ async fn unsent_expected_body_closes_connection(subject: AnySubject) {
 }
 
 async fn body_is_drained_after_error_response(subject: AnySubject) {
-    let server = subject.serve();
-    for path in ["/error", "/panic"] {
-        let mut client = server.client().await;
-        client.send(post(path, 20)).await;
-        let response = client.response().await;
-        assert!(
-            response.status == 500 && !response.closes(),
-            "expected a 500 and a kept-alive connection for {path}, got {response:?}"
-        );
-        client.send(pattern(20)).await;
-        client.send(get("/host")).await;
-        assert_eq!(
-            client.response().await.body,
-            "test",
-            "the request after the error response to {path}"
-        );
-    }
+    retry_if_late_with(READING, subject, |subject, _, timer| async move {
+        let server = subject.serve();
+        for path in ["/error", "/panic"] {
+            let mut client = server.client().await;
+            timer.restart();
+            client.send(post(path, 20)).await;
+            let response = client.response().await;
+            assert!(
+                response.status == 500 && !response.closes(),
+                "expected a 500 and a kept-alive connection for {path}, got {response:?}"
+            );
+            client.send(pattern(20)).await;
+            timer.step();
+            client.send(get("/host")).await;
+            assert_eq!(
+                client.response().await.body,
+                "test",
+                "the request after the error response to {path}"
+            );
+        }
+    })
+    .await;
 }

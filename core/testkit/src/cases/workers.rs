@@ -72,6 +72,7 @@ async fn accept_without_descriptors_backs_off(subject: AnySubject) {
     let mode = Mode::new(ListenerFault::None);
     let server = subject.faulty(Script::Echo, &mode);
     assert_echoes_to(&subject, &server, 1).await;
+    let begin = Instant::now();
     mode.set(ListenerFault::OutOfDescriptors);
     let waiting = tokio::spawn({
         let (subject, endpoint) = (subject.clone(), server.endpoint().clone());
@@ -86,7 +87,6 @@ async fn accept_without_descriptors_backs_off(subject: AnySubject) {
     }
     // Each of two workers waits for 5, 10, 20, 40 ms and so on, up to a second. A loop that spins
     // makes thousands of attempts.
-    let begin = Instant::now();
     sleep(Duration::from_millis(100)).await;
     let seconds = u32::try_from(begin.elapsed().as_secs()).unwrap();
     assert!(
