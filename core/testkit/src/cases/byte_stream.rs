@@ -92,7 +92,7 @@ async fn write_fails_after_peer_disconnects(subject: AnySubject) {
     let server = subject.raw(Script::WriteUntilError);
     let mut io = server.connect().await;
     io.read_exact(&mut [0; 1000]).await.unwrap();
-    assert_eq!(server.handle.connections(), 1);
+    server.wait_for_connections(1).await;
     drop(io);
     server.wait_for_connections(0).await;
 }

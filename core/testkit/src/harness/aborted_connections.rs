@@ -4,7 +4,7 @@ use crate::harness::{
     fixture::{GRACE, connect, descriptors, get, wait_until},
     process::{Resources, set_descriptor_limit},
 };
-use anyport_core::{Body, Handle, Server, error::BoxError};
+use anyport_core::{Body, Handle, Server, Timeouts, error::BoxError};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::BodyExt;
@@ -31,6 +31,8 @@ const WARM_UP_WAVES: usize = 4;
 /// Connections that the server aborts, per state.
 const ABORTED: usize = 250;
 const MIB: usize = 1024 * 1024;
+/// No test takes as long.
+const LONG: Duration = Duration::from_secs(3600);
 
 /// The state of a connection at the moment of the disconnect.
 #[derive(Clone, Copy, Debug)]
@@ -213,7 +215,14 @@ pub async fn ten_thousand_connections(serve: impl Fn(App) -> Server, leaked: usi
 
 fn start(serve: impl Fn(App) -> Server) -> (Handle, App) {
     let app = App::new();
-    (serve(app.clone()).start().unwrap(), app)
+    // On a busy machine, it takes a while until all clients have reached their states.
+    let timeouts = Timeouts::default()
+        .with_head(LONG)
+        .with_keep_alive(LONG)
+        .with_body_gap(LONG)
+        .with_write_stall(LONG);
+    let server = serve(app.clone()).timeouts(timeouts);
+    (server.start().unwrap(), app)
 }
 
 /// Waits until the number of descriptors is constant for a while, because a worker may still be

@@ -68,7 +68,8 @@ impl InUse {
     /// Waits until there is no more in use than this.
     async fn wait<C: Connector>(self, client: &Client<C>) {
         let mut now = Self::now();
-        for _ in 0..2000 {
+        // At least a minute: the peers close their ends on other threads.
+        for _ in 0..30_000 {
             if now.descriptors <= self.descriptors && now.tasks <= self.tasks {
                 return;
             }
@@ -163,7 +164,7 @@ async fn silent_attempts_end_with_their_worker<S: ConnectorSubject>(fixture: Fix
         })
     });
     client.await;
-    for _ in 0..2000 {
+    for _ in 0..12_000 {
         if descriptors() <= before + OF_THE_RUNTIME {
             return;
         }
