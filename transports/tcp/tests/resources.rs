@@ -120,7 +120,9 @@ fn check_ten_thousand_connections_leak_nothing(flavor: TokioFlavor) {
     const WARM: usize = 4;
     let app =
         service_fn(|_: Request<Body>| async { Ok::<_, BoxError>(Response::new(HELLO.to_owned())) });
-    let server = TestServer::serve(flavor, app, |server| server);
+    // On a busy machine, it takes a while until all clients of a batch have sent a request.
+    let timeouts = Timeouts::default().with_head(Duration::from_secs(3600));
+    let server = TestServer::serve(flavor, app, |server| server.timeouts(timeouts));
     // The first request creates what exists once, such as thread-local data.
     assert_eq!(server.client().get("/").unwrap(), HELLO);
     server.wait_for_connections(0);

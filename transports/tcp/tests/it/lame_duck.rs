@@ -29,13 +29,20 @@ async fn idle_workers_keep_accepting_in_the_lame_duck_stage() {
         .unwrap();
     assert!(client.read(&mut [0; 1024]).unwrap() > 0);
 
-    let ended = handle.shutdown(GRACE);
     let begin = Instant::now();
+    let ended = handle.shutdown(GRACE);
     let mut served = 0;
     // The kernel selects a worker by a hash: this many clients reach both workers.
     while served < 200 && begin.elapsed() < LAME_DUCK / 2 {
         match TcpStream::connect_timeout(&addr, CONNECT_TIMEOUT) {
-            Ok(stream) => assert!(is_served(stream).unwrap(), "after {served} clients"),
+            Ok(stream) => match is_served(stream) {
+                Ok(true) => {}
+                // A client that is late may be closed before it has sent a request.
+                other => assert!(
+                    begin.elapsed() >= LAME_DUCK,
+                    "after {served} clients: {other:?}"
+                ),
+            },
             Err(e) => assert!(begin.elapsed() >= LAME_DUCK, "after {served} clients: {e}"),
         }
         served += 1;
