@@ -1,7 +1,10 @@
 //! `any_transport`: each transport, the drain, and error messages.
 use crate::{
     add,
-    example::{Example, TIMEOUT, binary, exchange, get_and_keep_alive, one_line_error, run_curl},
+    example::{
+        Example, Outcome, binary, exchange, get_and_keep_alive, one_line_error, run_curl,
+        try_get_and_keep_alive,
+    },
 };
 use anyport_testkit::requirements::{Tests, needs_program};
 use rustix::process::Signal;
@@ -11,7 +14,7 @@ use std::{
     os::unix::net::UnixStream,
     process::Command,
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 pub(crate) fn tests(tests: Tests) -> Tests {
@@ -160,7 +163,24 @@ fn tls_on_io_uring_serves() {
     }
 }
 
+/// An incomplete request delays the end of a drain for three seconds. On a busy machine, the second
+/// signal may come after that. Then the drain is repeated.
 fn first_signal_drains_and_second_signal_ends_at_once() {
+    let mut last = None;
+    for _ in 0..10 {
+        if let Some(ended) = end_by_second_signal() {
+            let drained = ended.stdout.iter().any(|line| line.contains("drained"));
+            if (ended.code, drained) == (Some(128 + 2), false) {
+                return;
+            }
+            last = Some(ended);
+        }
+    }
+    panic!("no second signal ended the server: {last:?}");
+}
+
+/// `None`: the second signal came after a second.
+fn end_by_second_signal() -> Option<Outcome> {
     let server = Example::start("any_transport", &["--listen", "127.0.0.1:0"]);
     // An incomplete request delays the end of the server.
     let mut unfinished = server.connect();
@@ -168,18 +188,22 @@ fn first_signal_drains_and_second_signal_ends_at_once() {
     let mut busy = server.connect();
     // Both connections are accepted then.
     get_and_keep_alive(&mut busy);
+    let begin = Instant::now();
     server.signal(Signal::INT);
     let log = server.line_after("draining: 2 connections left, 30s at most; ");
     assert_eq!(log, "press Ctrl-C again to end now");
-    let by = Instant::now() + TIMEOUT;
-    while !get_and_keep_alive(&mut busy).contains("connection: close") {
-        assert!(Instant::now() < by, "no `Connection: close` in the drain");
+    let is_late = || begin.elapsed() > Duration::from_secs(1);
+    loop {
+        match try_get_and_keep_alive(&mut busy) {
+            Ok(response) if response.contains("connection: close") => break,
+            // Idle connections are asked to leave for a second, and closed afterwards.
+            _ if is_late() => return None,
+            response => assert!(response.is_ok(), "{response:?}"),
+        }
     }
     // A SIGTERM could count as the same request to shut down (`shutdown::signal`).
     server.signal(Signal::INT);
-    let ended = server.wait();
-    let drained = ended.stdout.iter().any(|line| line.contains("drained"));
-    assert_eq!((ended.code, drained), (Some(128 + 2), false), "{ended:?}");
+    (!is_late()).then(|| server.wait())
 }
 
 fn unix_socket_of_a_killed_server_is_replaced() {

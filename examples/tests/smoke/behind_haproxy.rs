@@ -47,7 +47,7 @@ impl Haproxy {
         let at = folder.path().to_str().unwrap();
         let configuration = format!(
             "global\n stats socket {at}/stats\n\
-             defaults\n mode tcp\n timeout connect 10s\n timeout client 60s\n timeout server 60s\n\
+             defaults\n mode tcp\n timeout connect 60s\n timeout check 60s\n timeout client 60s\n timeout server 60s\n\
              frontend web\n bind fd@{}\n default_backend app\n\
              backend app\n option httpchk GET /\n server app {app} {options}\n",
             listener.as_raw_fd()

@@ -29,7 +29,9 @@ fn client_shares_connections() {
     let (last, responses) = output.split_last().unwrap();
     assert_eq!(responses.len(), 40);
     assert_eq!(responses[..2], ["HTTP/1.1 200 OK", "Hello, World!"]);
-    assert_eq!(last, "2 connections were opened, and used again 18 times");
+    // The second one may be connected only when the first one has carried all requests.
+    let counts = [18, 19].map(|n| format!("2 connections were opened, and used again {n} times"));
+    assert!(counts.contains(last), "{last}");
     server.terminate().assert_success();
 }
 

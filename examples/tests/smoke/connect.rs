@@ -2,10 +2,10 @@
 use crate::{
     add,
     certificate::Certificate,
-    example::{Example, binary, one_line_error, output},
+    example::{Example, binary, one_line_error, output, reserved_address},
 };
 use anyport_testkit::requirements::Tests;
-use std::{net::TcpListener, process::Command};
+use std::process::Command;
 
 pub(crate) fn tests(tests: Tests) -> Tests {
     add!(
@@ -58,11 +58,8 @@ fn connect_makes_a_request_over_tls_and_verifies_the_name() {
 }
 
 fn connect_says_what_each_address_did() {
-    let free = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    let port = free.port().to_string();
+    let (address, _reserved) = reserved_address();
+    let port = address.port().to_string();
     let error = one_line_error(Command::new(binary("connect")).args(["localhost", &port]));
     assert!(
         error.starts_with(&format!("error: cannot connect to localhost:{port}: ")),

@@ -2,7 +2,7 @@
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
-    net::TcpStream,
+    net::{Ipv4Addr, SocketAddr, TcpStream},
     os::unix::net::UnixStream,
     path::PathBuf,
     process::{Child, Command, Stdio},
@@ -10,6 +10,7 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
+use tokio::net::TcpSocket;
 
 /// Upper bound of every wait. Only a test that hangs reaches it.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
@@ -88,9 +89,13 @@ impl Example {
         self.wait()
     }
 
-    pub(crate) fn wait(mut self) -> Outcome {
+    pub(crate) fn wait(self) -> Outcome {
+        self.wait_for(TIMEOUT)
+    }
+
+    pub(crate) fn wait_for(mut self, limit: Duration) -> Outcome {
         // A process that has closed both pipes has ended, or is about to.
-        let (stdout, stderr) = (rest(&self.stdout), rest(&self.stderr));
+        let (stdout, stderr) = (rest(&self.stdout, limit), rest(&self.stderr, limit));
         let code = self.child.wait().unwrap().code();
         Outcome {
             code,
@@ -176,15 +181,15 @@ fn without_time(line: String) -> String {
     }
 }
 
-pub(crate) fn rest(lines: &Receiver<String>) -> Vec<String> {
-    let by = Instant::now() + TIMEOUT;
+pub(crate) fn rest(lines: &Receiver<String>, limit: Duration) -> Vec<String> {
+    let by = Instant::now() + limit;
     let mut all = Vec::new();
     loop {
         match lines.recv_timeout(by.saturating_duration_since(Instant::now())) {
             Ok(line) => all.push(line),
             Err(RecvTimeoutError::Disconnected) => return all,
             Err(RecvTimeoutError::Timeout) => {
-                panic!("still running after {TIMEOUT:?}; printed {all:?}")
+                panic!("still running after {limit:?}; printed {all:?}")
             }
         }
     }
@@ -212,14 +217,28 @@ pub(crate) fn exchange(mut stream: impl Read + Write, request: &str) -> String {
 
 /// Sends one request and keeps the connection open. Returns the head and the 13 bytes of the body.
 pub(crate) fn get_and_keep_alive(stream: &mut TcpStream) -> String {
-    write!(stream, "GET / HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
+    try_get_and_keep_alive(stream).unwrap()
+}
+
+/// Does the same, on a connection that the server may have closed.
+pub(crate) fn try_get_and_keep_alive(stream: &mut TcpStream) -> io::Result<String> {
+    write!(stream, "GET / HTTP/1.1\r\nHost: test\r\n\r\n")?;
     let mut response = String::new();
     let mut byte = [0];
     while !response.ends_with("Hello, World!") {
-        stream.read_exact(&mut byte).unwrap();
+        stream.read_exact(&mut byte)?;
         response.push(byte[0].into());
     }
-    response
+    Ok(response)
+}
+
+/// An address of this machine, which nobody else gets while the socket is kept. It refuses
+/// connections, unless a program binds it with SO_REUSEPORT.
+pub(crate) fn reserved_address() -> (SocketAddr, TcpSocket) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseport(true).unwrap();
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    (socket.local_addr().unwrap(), socket)
 }
 
 /// Runs the curl command that an example prints. An error is curl's message.

@@ -13,6 +13,7 @@ use std::{
     os::unix::net::UnixStream,
     process::Command,
     thread,
+    time::Duration,
 };
 use tempfile::tempdir;
 
@@ -25,6 +26,9 @@ const WAIT: &str = "3000";
 /// The wait of a second run after a mismatch, because a server responds late on a machine that
 /// stalls for seconds.
 const LONG_WAIT: &str = "30000";
+
+/// Longer than all tests take that expect a missing frame.
+const LIMIT: Duration = Duration::from_secs(1800);
 
 const MONOIO: bool = cfg!(all(feature = "monoio", target_os = "linux"));
 const GLOMMIO: bool = cfg!(all(feature = "glommio", target_os = "linux"));
@@ -96,7 +100,7 @@ fn found(endpoint: &str, wait: &str) -> BTreeMap<String, bool> {
         "--frame-timeout",
         wait,
     ]);
-    let ended = Example::spawn(&mut command).unwrap().wait();
+    let ended = Example::spawn(&mut command).unwrap().wait_for(LIMIT);
     let lines = ended.stdout.iter().chain(&ended.stderr);
     let outcomes = lines.filter_map(|line| {
         let (_, outcome) = line.split_once("Test ")?;

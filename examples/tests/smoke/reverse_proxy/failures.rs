@@ -6,11 +6,11 @@ use super::{
 };
 use crate::{
     certificate::Certificate,
-    example::{Example, TIMEOUT, binary, exchange, run_curl},
+    example::{Example, TIMEOUT, binary, exchange, reserved_address, run_curl},
 };
 use std::{
     io::{BufReader, Read, Write},
-    net::{Shutdown, TcpListener, TcpStream},
+    net::{Shutdown, TcpStream},
     process::Command,
     thread,
 };
@@ -99,10 +99,7 @@ pub(crate) fn wrong_options_are_errors() {
 }
 
 pub(crate) fn failing_target_is_a_502_and_a_slow_one_a_504() {
-    let closed = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let (closed, _reserved) = reserved_address();
     let status = |target: &str, options: &[&str]| {
         let proxy = ProxyUnderTest::with(target, options);
         let answer = proxy.example.exchange("GET /");

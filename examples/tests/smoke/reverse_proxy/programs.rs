@@ -1,30 +1,29 @@
 //! nginx as the target, and curl as the client.
 use super::ProxyUnderTest;
-use crate::example::TIMEOUT;
+use crate::example::{TIMEOUT, reserved_address};
 use std::{
     fs,
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     path::Path,
     process::{Child, Command, Stdio},
     time::Instant,
 };
 use tempfile::TempDir;
+use tokio::net::TcpSocket;
 
 /// nginx with a folder of files, killed when it is dropped.
 struct Nginx {
     child: Child,
     addr: String,
     folder: TempDir,
+    _reserved: TcpSocket,
 }
 
 impl Nginx {
     fn start() -> Self {
-        // nginx takes no listening socket of others, and no port 0. The port was free just now.
-        let addr = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .to_string();
+        // nginx takes no listening socket of others, and no port 0.
+        let (addr, reserved) = reserved_address();
+        let addr = addr.to_string();
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path().to_str().unwrap();
         let configuration = format!(
@@ -33,7 +32,7 @@ impl Nginx {
              http {{ access_log off; client_max_body_size 64m; client_body_temp_path {at}/1;\n\
              proxy_temp_path {at}/2; fastcgi_temp_path {at}/3; uwsgi_temp_path {at}/4; scgi_temp_path {at}/5;\n\
              gzip on; gzip_min_length 1; gzip_types text/plain; default_type text/plain;\n\
-             server {{ listen {addr}; root {at}/files;\n\
+             server {{ listen {addr} reuseport; root {at}/files;\n\
              location = /moved {{ return 301 /file; }}\n\
              location = /echo {{ add_header X-Length $content_length; add_header X-Forwarded $http_forwarded;\n\
              return 200 \"$request_method $host\"; }} }} }}\n"
@@ -51,6 +50,7 @@ impl Nginx {
             child: child.unwrap(),
             addr,
             folder,
+            _reserved: reserved,
         };
         let by = Instant::now() + TIMEOUT;
         while TcpStream::connect(&nginx.addr).is_err() {
