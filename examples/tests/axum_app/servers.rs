@@ -325,7 +325,7 @@ impl TestServer {
         match self.served_by {
             ServedBy::NotStarted(_) => {}
             ServedBy::Anyport(handle) => {
-                let report = handle.shutdown(Duration::from_secs(10)).await.unwrap();
+                let report = handle.shutdown(Duration::from_secs(60)).await.unwrap();
                 assert_eq!(report.aborted, 0, "{report}");
             }
             ServedBy::Axum(stop, serving) => {

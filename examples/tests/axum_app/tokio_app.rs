@@ -308,10 +308,13 @@ async fn temporary() -> String {
     fs::read_to_string(&path).await.unwrap()
 }
 
-/// One event that comes after keep-alive comments, even on a busy machine.
+/// One event that comes after keep-alive comments, even on a busy machine: a thread that stalls is
+/// late for one of the sleeps only, and a comment follows.
 async fn events() -> Sse<impl Stream<Item = Result<sse::Event, Infallible>>> {
     let event = stream::once(async {
-        time::sleep(Duration::from_secs(1)).await;
+        for _ in 0..20 {
+            time::sleep(Duration::from_millis(50)).await;
+        }
         Ok(sse::Event::default().data("at last"))
     });
     Sse::new(event).keep_alive(sse::KeepAlive::new().interval(10 * MOMENT))

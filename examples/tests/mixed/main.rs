@@ -25,4 +25,4 @@ use std::time::Duration;
 /// Upper bound of every wait. Only a test that hangs reaches it.
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// The grace of a drain that ends earlier.
-const GRACE: Duration = Duration::from_secs(20);
+const GRACE: Duration = Duration::from_secs(60);

@@ -130,7 +130,7 @@ impl TestTransport {
 impl Served {
     /// Shuts down, and asserts that no connection is aborted.
     pub(crate) async fn shut_down(self) {
-        let report = self.handle.shutdown(Duration::from_secs(10)).await.unwrap();
+        let report = self.handle.shutdown(Duration::from_secs(60)).await.unwrap();
         assert_eq!(report.aborted, 0, "{report}");
     }
 }
