@@ -31,9 +31,18 @@ fn load(address: &Address, kind: Kind, connections: usize) -> Clients {
     Clients::connect(address, kind, connections, &timeout()).unwrap()
 }
 
-/// The error of a load of two clients with a short timeout.
+/// The error of a load of two clients.
 fn failure(address: &Address, kind: Kind) -> String {
-    let made = Clients::connect(address, kind, 2, &short_timeout());
+    failure_within(&timeout(), address, kind)
+}
+
+/// The error of a load of two clients that ends with the short timeout.
+fn failure_in_time(address: &Address, kind: Kind) -> String {
+    failure_within(&short_timeout(), address, kind)
+}
+
+fn failure_within(timeout: &Timeout, address: &Address, kind: Kind) -> String {
+    let made = Clients::connect(address, kind, 2, timeout);
     let ran = made.and_then(|mut load| load.run(Amount::Requests(100)));
     format!("{:#}", ran.unwrap_err())
 }
@@ -56,9 +65,13 @@ fn run_sends_exactly_as_many_requests_as_told() {
 #[test]
 fn timed_run_ends_with_no_request_in_flight() {
     let mut load = load(&healthy(), PLAINTEXT, 3);
-    let outcome = load.run(Amount::For(Duration::from_secs(1))).unwrap();
+    // On a busy machine, a server may answer nothing for a second. Then the next run is longer.
+    let nobody_is_starved = |seconds| {
+        let outcome = load.run(Amount::For(Duration::from_secs(seconds))).unwrap();
+        (load.take_starved() == 0).then_some(outcome)
+    };
+    let outcome = [1, 4, 16].into_iter().find_map(nobody_is_starved).unwrap();
     assert!(outcome.count >= 3, "{outcome:?}");
-    assert_eq!(load.take_starved(), 0);
     let busy = outcome.cpu.share();
     assert!(busy > 0.0 && busy <= 1.0, "{busy}");
     assert!(outcome.cpu.elapsed >= Duration::from_secs(1));
@@ -141,37 +154,47 @@ fn errors_name_connection_and_response() {
 
 #[test]
 fn server_that_ignores_a_connection_times_out() {
-    let address = on_each_connection(|number, mut stream| {
-        if number == 1 {
-            while request(&mut stream).is_some() {}
-        }
-        serve(stream, &[vec![RESPONSE.to_vec()]], usize::MAX);
-    });
-    let mut load = Clients::connect(&address, PLAINTEXT, 3, &short_timeout()).unwrap();
-    let error = load.run(Amount::For(Duration::from_millis(50)));
-    let error = error.unwrap_err().to_string();
-    contains(
-        &error,
-        &["answered nothing, and 1 of 3 connections wait for it for 1s"],
-    );
+    let says_so = |seconds| {
+        let address = on_each_connection(|number, mut stream| {
+            if number == 1 {
+                while request(&mut stream).is_some() {}
+            }
+            serve(stream, &[vec![RESPONSE.to_vec()]], usize::MAX);
+        });
+        let short = timeout().with_duration(Duration::from_secs(seconds));
+        let ran = Clients::connect(&address, PLAINTEXT, 3, &short)
+            .and_then(|mut load| load.run(Amount::For(Duration::from_millis(50))));
+        let error = ran.unwrap_err().to_string();
+        println!("{error}");
+        error.contains(&format!(
+            "answered nothing, and 1 of 3 connections wait for it for {seconds}s"
+        ))
+    };
+    // On a busy machine, the others may be late, too. Then the next timeout is longer.
+    assert!([1, 5, 25].into_iter().any(says_so));
 }
 
 #[test]
 fn clients_without_response_in_time_are_starved() {
-    let run = Duration::from_millis(100);
-    let address = on_each_connection(move |number, mut stream| {
-        while request(&mut stream).is_some() {
-            if number == 0 {
-                // Its response comes after the run, which began before the request.
-                thread::sleep(2 * run);
+    let one_is_starved = |millis| {
+        let run = Duration::from_millis(millis);
+        let address = on_each_connection(move |number, mut stream| {
+            while request(&mut stream).is_some() {
+                if number == 0 {
+                    // Its response comes after the run, which began before the request.
+                    thread::sleep(2 * run);
+                }
+                stream.write_all(RESPONSE).unwrap();
             }
-            stream.write_all(RESPONSE).unwrap();
-        }
-    });
-    let mut load = load(&address, PLAINTEXT, 3);
-    let outcome = load.run(Amount::For(run)).unwrap();
-    assert_eq!(load.take_starved(), 1);
-    assert!(outcome.count > 3, "{outcome:?}");
+        });
+        let mut load = load(&address, PLAINTEXT, 3);
+        let outcome = load.run(Amount::For(run)).unwrap();
+        let starved = load.take_starved();
+        println!("{starved} starved: {outcome:?}");
+        starved == 1 && outcome.count > 3
+    };
+    // On a busy machine, the others may be late, too. Then the next run is longer.
+    assert!([100, 1_000, 10_000].into_iter().any(one_is_starved));
 }
 
 #[test]
@@ -206,7 +229,7 @@ fn churn_errors_say_what_the_server_did() {
     let stays = on_each_connection(move |_, stream| serve(stream, &right, usize::MAX));
     let silent = on_each_connection(|_, mut stream| drop(stream.read_to_end(&mut Vec::new())));
     for address in [stays, silent] {
-        let error = failure(&address, Kind::Churn);
+        let error = failure_in_time(&address, Kind::Churn);
         contains(&error, &["did not answer `Connection: close` and close"]);
     }
     let leaves = on_each_connection(|_, mut stream| drop(request(&mut stream)));

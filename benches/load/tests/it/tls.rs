@@ -3,7 +3,7 @@
 use crate::server::{
     RESPONSE, closing, on_each_connection, response, serve, short_timeout, timeout, tls_config,
 };
-use crate::{contains, failure, load};
+use crate::{contains, failure, failure_in_time, load};
 use anyport_bench_load::{Address, Amount, Handshake, Kind, Workload, fetch};
 use rustls::{HandshakeKind, ServerConfig, ServerConnection, StreamOwned};
 use std::io::Write as _;
@@ -130,7 +130,7 @@ fn server_that_forgets_its_tickets_is_an_error() {
 fn server_without_tickets_times_out() {
     let mut config = tls_config();
     config.send_tls13_tickets = 0;
-    let error = failure(&recording(config).0, FULL);
+    let error = failure_in_time(&recording(config).0, FULL);
     contains(&error, &["did not make a handshake and send a ticket"]);
 }
 
