@@ -6,14 +6,33 @@ use crate::{
     expect_frame, head,
     servers::{TRANSPORTS, TestServer},
 };
+use axum::{
+    Router,
+    extract::Request,
+    middleware::{Next, from_fn},
+};
 use futures_util::future::join_all;
 use http_body_util::BodyExt;
-use tokio::{io::AsyncReadExt, time::timeout};
+use std::sync::Arc;
+use tokio::{io::AsyncReadExt, sync::Semaphore, time::timeout};
 
 /// The close frame: its status and its reason.
 const CLOSE: &[u8] = b"\x88\x1d\x03\xe9the server is shutting down";
 
-async fn assert_handlers_end(name: &str, served: TestServer) {
+/// The example's router, and a semaphore with a permit for each request to `/poll` that has come.
+fn counting_router() -> (Router, Arc<Semaphore>) {
+    let polls = Arc::new(Semaphore::new(0));
+    let counted = Arc::clone(&polls);
+    let layer = from_fn(move |request: Request, next: Next| {
+        if request.uri().path() == "/poll" {
+            counted.add_permits(1);
+        }
+        next.run(request)
+    });
+    (router().layer(layer), polls)
+}
+
+async fn assert_handlers_end(name: &str, served: TestServer, polls: &Semaphore) {
     let mut events = Client::connect(&served, Version::Http1).await;
     let body = events.begin(&get("/events")).await.into_body();
     let mut h2 = Client::connect(&served, Version::Http2).await;
@@ -43,7 +62,12 @@ async fn assert_handlers_end(name: &str, served: TestServer) {
         crate::send(&mut socket, b"\x88\x82\0\0\0\0\x03\xe9").await;
         let _ = socket.read_to_end(&mut Vec::new()).await;
     };
-    let all = async { tokio::join!(poll_ends, events_end, socket_closes, served.drain()) };
+    let drain = async {
+        // A drain closes a connection whose request has not come.
+        polls.acquire().await.unwrap().forget();
+        served.drain().await;
+    };
+    let all = async { tokio::join!(poll_ends, events_end, socket_closes, drain) };
     timeout(TIMEOUT, all).await.unwrap();
 }
 
@@ -53,7 +77,8 @@ async fn handlers_end_in_a_drain_over_every_transport() {
         .iter()
         .filter(|(name, ..)| !name.starts_with("axum::serve"));
     join_all(by_anyport.map(async |(name, _, serve)| {
-        assert_handlers_end(name, serve(router()).started()).await;
+        let (router, polls) = counting_router();
+        assert_handlers_end(name, serve(router).started(), &polls).await;
     }))
     .await;
 }
