@@ -7,7 +7,7 @@ use std::{error::Error as StdError, fmt, io, time::Duration};
 /// Its `Display` is one line that says what happened, where, and what to do:
 ///
 /// ```text
-/// no connection to http://api.test became free within 30s: 10 are open, 25 requests wait (raise `max_per_origin` or send fewer requests at once)
+/// no connection to http://api.test became free within 30s; open connections: 10 (12 in all), other requests waiting: 25 (raise `max_per_origin`, or send fewer requests at once)
 /// ```
 ///
 /// Match on [`kind`](Self::kind): the wording may change.

@@ -44,7 +44,7 @@ impl<'a, F: MakeConnection, B: ClientBody, M: ClientRuntime<F, B>> Waiting<'a, F
                     false => "max_per_origin",
                 };
                 let text = format!(
-                    "no connection to {origin} became free within {limit:?}: {open} are open ({in_all} in all), {waiting} more requests wait (raise `{cap}`, or send fewer requests at once)"
+                    "no connection to {origin} became free within {limit:?}; open connections: {open} ({in_all} in all), other requests waiting: {waiting} (raise `{cap}`, or send fewer requests at once)"
                 );
                 Err(Error::new(ErrorKind::QueueTimeout, text))
             }

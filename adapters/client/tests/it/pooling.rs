@@ -97,7 +97,7 @@ pub(crate) async fn request_that_waits_too_long_is_an_error<K: Kit>(kit: K) {
     assert_eq!(
         error.to_string(),
         format!(
-            "no connection to http://a.test:{port} became free within 100ms: 1 are open (1 in all), 0 more requests wait (raise `max_per_origin`, or send fewer requests at once)"
+            "no connection to http://a.test:{port} became free within 100ms; open connections: 1 (1 in all), other requests waiting: 0 (raise `max_per_origin`, or send fewer requests at once)"
         )
     );
     drop(first);
