@@ -30,8 +30,9 @@ use std::{
 ///   waker, so the server would have to poll again and again. In debug builds, the server ends with
 ///   an error; in others, it sends one [`Warning`](crate::observe::Event::Warning) and polls again
 ///   after a pause.
-/// - **Errors are about the listener**, never about one client: errors that a peer can cause belong
-///   in the handshake.
+/// - **Errors are about the listener**: errors that a peer can cause belong in the handshake. Only
+///   an error of accept(2) about a client that has gone is returned here. The server then retries
+///   at once ([`AcceptErrorKind::Retry`]).
 ///
 /// [`listener_fn`] turns an async function into a listener.
 ///
