@@ -233,8 +233,9 @@ impl Upgraded {
     /// Ready when a read would make progress: there are bytes, the end, or an error. Uses the waker
     /// of reading, and may be spuriously ready.
     ///
-    /// While this method is pending, a stream on its own worker has no buffer. On another thread,
-    /// the relay has one.
+    /// While this method is pending, the caller needs no buffer. A
+    /// [`ThreadBoundStream`](crate::transport::ThreadBoundStream) that is polled on another thread
+    /// still has those of its pipes.
     ///
     /// # Errors
     ///
