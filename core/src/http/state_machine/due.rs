@@ -20,7 +20,7 @@ pub(super) enum Due {
     Probe,
     /// The client has accepted no bytes for the write stall timeout.
     WriteStall,
-    /// Check whether a stream that buffers has sent bytes, although no write succeeded.
+    /// Retry the pending write, and check whether a stream that buffers has sent bytes.
     Progress,
     /// In a drain: the client has stopped in the middle of a head or a body for as long as allowed.
     Drain,

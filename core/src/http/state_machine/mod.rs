@@ -86,7 +86,7 @@ struct Stall {
     since: Instant,
     /// The number of writes by then.
     writes: u32,
-    /// When the progress of a stream with a buffer was last checked.
+    /// When the write was last retried, and its progress checked.
     checked_at: Instant,
 }
 
@@ -251,7 +251,8 @@ impl Machine {
             })
     }
 
-    /// Whether the drain ends the connection now, instead of after the request in progress.
+    /// Whether the drain shuts the connection down now. HTTP/1 waits for the request in progress;
+    /// HTTP/2 finishes its open streams after GOAWAY.
     pub(super) fn has_to_end(&self, version: Version, stage: Stage) -> bool {
         if stage == Stage::Serving || self.shut_down_since.is_some() {
             return false;
