@@ -52,8 +52,8 @@ impl HttpOptions {
     }
 
     /// Puts the [`ConnInfo`](crate::ConnInfo) into the extensions of each request. Default: off,
-    /// because it costs an allocation per request. [`App::connect`](crate::App::connect) gets the
-    /// same once per connection at no cost.
+    /// because it costs a few small allocations per request.
+    /// [`App::connect`](crate::App::connect) gets the same once per connection at no cost.
     #[must_use]
     pub fn with_conn_info(mut self) -> Self {
         self.conn_info = true;
