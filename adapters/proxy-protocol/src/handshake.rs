@@ -46,7 +46,9 @@ pin_project_lite::pin_project! {
             is_trusted: bool,
         },
         Header {
-            receiver: Option<Receiver<C>>,
+            // `None`: the header has been read.
+            io: Option<C>,
+            receiver: Receiver,
         },
         Refused {
             peer: Endpoint,
@@ -59,8 +61,7 @@ pin_project_lite::pin_project! {
 type Received = (Option<ConnInfo>, Bytes);
 
 /// Receives a header.
-struct Receiver<C> {
-    io: C,
+struct Receiver {
     shared: Arc<Shared>,
     /// The beginning of the header. Empty, if the header arrives at once.
     received: Vec<u8>,
@@ -115,14 +116,9 @@ where
                         return Poll::Ready(Ok(connection::ordinary(io)));
                     };
                     if *is_trusted || shared.policy.trusted.connection(io.info()) {
-                        let mut receiver = Receiver::new(io, shared);
-                        // Nearly every header has arrived by now.
-                        if let Poll::Ready(received) = receiver.poll(cx) {
-                            return Poll::Ready(received.map(|received| receiver.end(received)));
-                        }
-                        let receiver = Some(receiver);
-                        me.stage.set(Stage::Header { receiver });
-                        return Poll::Pending;
+                        let io = Some(io);
+                        let receiver = Receiver::new(shared);
+                        Stage::Header { io, receiver }
                     } else if shared.policy.others == Others::Ordinary {
                         return Poll::Ready(Ok(connection::ordinary(io)));
                     } else {
@@ -130,15 +126,15 @@ where
                         Stage::Refused { peer }
                     }
                 }
-                StageProj::Header { receiver } => {
-                    let Some(receiving) = receiver else {
+                StageProj::Header { io: slot, receiver } => {
+                    let Some(io) = slot else {
                         return Poll::Pending;
                     };
-                    let received = ready!(receiving.poll(cx))?;
-                    let Some(receiver) = receiver.take() else {
+                    let (info, surplus) = ready!(receiver.poll(io, cx))?;
+                    let Some(io) = slot.take() else {
                         return Poll::Pending;
                     };
-                    return Poll::Ready(Ok(receiver.end(received)));
+                    return Poll::Ready(Ok(connection::connection(io, info, surplus)));
                 }
                 StageProj::Refused { peer } => return Poll::Ready(Err(untrusted(peer))),
             };
@@ -147,24 +143,23 @@ where
     }
 }
 
-impl<C: Connection> Receiver<C> {
-    fn new(io: C, shared: Arc<Shared>) -> Self {
+impl Receiver {
+    fn new(shared: Arc<Shared>) -> Self {
         Self {
-            io,
             shared,
             received: Vec::new(),
             timeout: HandshakeTimeout::default(),
         }
     }
 
-    fn end(self, (info, surplus): Received) -> ProxyProtocolConnection<C> {
-        connection::connection(self.io, info, surplus)
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Received>> {
+    fn poll<C: Connection>(
+        &mut self,
+        io: &mut C,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Received>> {
         loop {
-            let Poll::Ready(received) = self.poll_more(cx)? else {
-                return self.poll_deadline(cx).map(Err);
+            let Poll::Ready(received) = self.poll_more(io, cx)? else {
+                return self.poll_deadline(io.info(), cx).map(Err);
             };
             if let Some(received) = received {
                 return Poll::Ready(Ok(received));
@@ -173,14 +168,18 @@ impl<C: Connection> Receiver<C> {
     }
 
     /// Reads once. `None`: the header is not complete.
-    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Received>>> {
-        ready!(Pin::new(&mut self.io).poll_readable(cx))?;
+    fn poll_more<C: Connection>(
+        &mut self,
+        io: &mut C,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Option<Received>>> {
+        ready!(Pin::new(&mut *io).poll_readable(cx))?;
         let mut scratch = [const { MaybeUninit::uninit() }; READ];
         let mut buf = ReadBuf::uninit(&mut scratch);
-        ready!(Pin::new(&mut self.io).poll_read(cx, buf.unfilled()))?;
+        ready!(Pin::new(&mut *io).poll_read(cx, buf.unfilled()))?;
         let read = buf.filled();
         if read.is_empty() {
-            return Poll::Ready(Err(self.ended()));
+            return Poll::Ready(Err(self.ended(io.info())));
         }
         let input = match self.received.is_empty() {
             true => read,
@@ -193,7 +192,7 @@ impl<C: Connection> Receiver<C> {
             Ok(Frame::Complete(length)) => {
                 let (header, surplus) = input.split_at(length);
                 header::parse(header).map(|header| {
-                    let info = name_client(&mut self.io, header);
+                    let info = name_client(io, header);
                     Some((info, Bytes::copy_from_slice(surplus)))
                 })
             }
@@ -206,27 +205,27 @@ impl<C: Connection> Receiver<C> {
             Err(error) => Err(error),
         };
         Poll::Ready(complete.map_err(|error| {
-            let what = format!("{error} (from the proxy {})", self.io.info().peer());
+            let what = format!("{error} (from the proxy {})", io.info().peer());
             io::Error::new(io::ErrorKind::InvalidData, what)
         }))
     }
 
-    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+    fn poll_deadline(&mut self, info: &ConnInfo, cx: &mut Context<'_>) -> Poll<io::Error> {
         let Shared { policy, timer } = &*self.shared;
         ready!(self.timeout.poll(policy.timeout, timer, cx));
         let what = format!(
             "the proxy {} sent no complete PROXY header within {:?}, but {} bytes",
-            self.io.info().peer(),
+            info.peer(),
             policy.timeout,
             self.received.len()
         );
         Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, what))
     }
 
-    fn ended(&self) -> io::Error {
+    fn ended(&self, info: &ConnInfo) -> io::Error {
         let what = format!(
             "the proxy {} closed the connection after {} bytes of its PROXY header",
-            self.io.info().peer(),
+            info.peer(),
             self.received.len()
         );
         io::Error::new(io::ErrorKind::UnexpectedEof, what)
