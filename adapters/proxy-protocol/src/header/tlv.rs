@@ -2,7 +2,7 @@
 use super::HeaderError;
 use anyport_core::transport::{Proxied, ProxiedTls};
 use crc::{CRC_32_ISCSI, Crc};
-use proxy_header::{ProxyHeader, SslInfo, Tlv};
+use proxy_header::{SslInfo, Tlv};
 
 /// CRC32c (RFC 9260 appendix A).
 const CRC32C: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
@@ -15,22 +15,22 @@ const EXTENSIONS: std::ops::RangeInclusive<u8> = 0xE0..=0xF7;
 
 /// Reads the TLVs, which begin at this byte of the header, and verifies the checksum if there is
 /// one. If a type occurs twice, the first TLV is used; all extensions are kept.
-pub(super) fn read(
-    parsed: &ProxyHeader<'_>,
-    header: &[u8],
-    begin: usize,
-    proxied: &mut Proxied,
-) -> Result<(), HeaderError> {
+pub(super) fn read(header: &[u8], begin: usize, proxied: &mut Proxied) -> Result<(), HeaderError> {
     let mut at = begin;
-    for tlv in parsed.tlvs() {
-        let Ok(tlv) = tlv else {
-            return Err(invalid(header, at));
-        };
+    while let Some(&kind) = header.get(at) {
         let value = at + 3;
-        let Some(&[high, low]) = header.get(at + 1..value) else {
-            return Err(invalid(header, at));
+        let tlv = match header.get(at + 1..value) {
+            Some(&[high, low]) => {
+                let end = value + usize::from(u16::from_be_bytes([high, low]));
+                let bytes = header.get(value..end);
+                bytes.and_then(|bytes| Some((Tlv::decode(kind, bytes).ok()?, end)))
+            }
+            _ => None,
         };
-        at = value + usize::from(u16::from_be_bytes([high, low]));
+        let Some((tlv, end)) = tlv else {
+            return Err(invalid(kind, at));
+        };
+        at = end;
         match tlv {
             Tlv::Crc32c(wanted) => verify(wanted, header, value)?,
             Tlv::UniqueId(id) if id.len() > UNIQUE_ID => {
@@ -55,7 +55,7 @@ fn take(tlv: Tlv<'_>, proxied: &mut Proxied) -> Result<(), HeaderError> {
             let tls = tls(&ssl)?;
             // Without this flag, the proxy says that there is no TLS.
             if ssl.client_ssl() {
-                fill(&mut proxied.tls, || Box::new(tls));
+                fill(&mut proxied.tls, || tls);
             }
         }
         Tlv::Custom(kind, value) if EXTENSIONS.contains(&kind) => {
@@ -66,8 +66,8 @@ fn take(tlv: Tlv<'_>, proxied: &mut Proxied) -> Result<(), HeaderError> {
     Ok(())
 }
 
-fn tls(ssl: &SslInfo<'_>) -> Result<ProxiedTls, HeaderError> {
-    let mut tls = ProxiedTls::default();
+fn tls(ssl: &SslInfo<'_>) -> Result<Box<ProxiedTls>, HeaderError> {
+    let mut tls = Box::<ProxiedTls>::default();
     tls.has_certificate = ssl.client_cert_conn() || ssl.client_cert_sess();
     tls.verified = tls.has_certificate && ssl.verify() == 0;
     for tlv in ssl.tlvs() {
@@ -110,8 +110,7 @@ fn verify(wanted: u32, header: &[u8], at: usize) -> Result<(), HeaderError> {
     )))
 }
 
-fn invalid(header: &[u8], at: usize) -> HeaderError {
-    let kind = header.get(at).copied().unwrap_or_default();
+fn invalid(kind: u8, at: usize) -> HeaderError {
     HeaderError::new(format!(
         "the PROXY header's value of type {kind:#04x} at byte {at} is invalid: its length goes beyond the header, or its content is malformed"
     ))

@@ -66,7 +66,7 @@ pub(super) fn parse(header: &[u8]) -> Result<Header, HeaderError> {
         None => (0, None),
     };
     let mut proxied = Proxied::default();
-    tlv::read(&parsed, header, FIXED + length, &mut proxied)?;
+    tlv::read(header, FIXED + length, &mut proxied)?;
     let Some((endpoint, destination)) = addresses else {
         return Ok(Header::Proxy);
     };
