@@ -3,7 +3,6 @@ use anyport_core::{
     ConnInfo, Connection,
     transport::{Intercept, Intercepted, PeerState},
 };
-use bytes::{Buf, Bytes};
 use hyper::rt::ReadBufCursor;
 use std::{
     fmt, io,
@@ -19,20 +18,20 @@ pub struct AfterHeader {
     /// Replaces the facts of the inner connection if those cannot be changed.
     info: Option<ConnInfo>,
     /// Bytes that arrived together with the header. They are read first, and then freed.
-    surplus: Bytes,
+    surplus: Vec<u8>,
 }
 
 pub(crate) fn connection<C: Connection>(
     io: C,
     info: Option<ConnInfo>,
-    surplus: Bytes,
+    surplus: Vec<u8>,
 ) -> ProxyProtocolConnection<C> {
     Intercepted::new(io, AfterHeader { info, surplus })
 }
 
 /// A connection without a header.
 pub(crate) fn ordinary<C: Connection>(io: C) -> ProxyProtocolConnection<C> {
-    connection(io, None, Bytes::new())
+    connection(io, None, Vec::new())
 }
 
 impl<C: Connection> Intercept<C> for AfterHeader {
@@ -74,9 +73,9 @@ impl<C: Connection> Intercept<C> for AfterHeader {
         }
         let taken = self.surplus.len().min(buf.remaining());
         buf.put_slice(&self.surplus[..taken]);
-        self.surplus.advance(taken);
+        self.surplus.drain(..taken);
         if self.surplus.is_empty() {
-            self.surplus = Bytes::new();
+            self.surplus = Vec::new();
         }
         Poll::Ready(Ok(()))
     }

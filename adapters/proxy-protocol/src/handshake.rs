@@ -9,7 +9,6 @@ use anyport_core::{
     ConnInfo, Connection,
     transport::{Endpoint, HandshakeTimeout},
 };
-use bytes::Bytes;
 use hyper::rt::ReadBuf;
 use std::{
     fmt,
@@ -58,7 +57,7 @@ pin_project_lite::pin_project! {
 
 /// What a complete header gives: the connection's facts, if they replace those of the connection
 /// below, and the bytes that arrived after the header.
-type Received = (Option<ConnInfo>, Bytes);
+type Received = (Option<ConnInfo>, Vec<u8>);
 
 /// Receives a header.
 struct Receiver {
@@ -193,7 +192,7 @@ impl Receiver {
                 let (header, surplus) = input.split_at(length);
                 header::parse(header).map(|header| {
                     let info = name_client(io, header);
-                    Some((info, Bytes::copy_from_slice(surplus)))
+                    Some((info, surplus.to_vec()))
                 })
             }
             Ok(Frame::Incomplete) => {
