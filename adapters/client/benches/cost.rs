@@ -3,8 +3,9 @@
 //! `cargo bench -p anyport-client --bench cost -- COST`.
 //!
 //! Each client runs in a process of its own, and sends one request after another on one connection
-//! to a thread of this process. `send` is `Client::send`, `no-retries` is the same without the copy
-//! that a retry needs, and `service` is the tower service.
+//! to a thread of this process. `hyper-timer` is bare hyper on a runtime that has a timer, as the
+//! client's has: tokio then computes a timeout whenever it waits. `send` is `Client::send`,
+//! `no-retries` is the same without the copy that a retry needs, and `service` is the tower service.
 //!
 //! - `instructions`: user instructions per request, as callgrind counts them
 //! - `allocations`: allocations per request, as memcheck counts them
@@ -33,10 +34,18 @@ use std::{
     net::{SocketAddr, TcpListener},
     process::Command,
     thread,
+    time::Duration,
 };
 use tower::ServiceExt;
 
-const CLIENTS: [&str; 5] = ["hyper", "send", "no-retries", "service", "legacy"];
+const CLIENTS: [&str; 6] = [
+    "hyper",
+    "hyper-timer",
+    "send",
+    "no-retries",
+    "service",
+    "legacy",
+];
 const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 13\r\n\
     date: Mon, 30 Nov 2026 12:00:00 GMT\r\n\r\nHello, World!";
 
@@ -92,7 +101,10 @@ async fn run(client: &str, address: SocketAddr, requests: u32) -> Result<()> {
     };
     let ours = builder.build_per_worker::<TokioPerCore, Empty<Bytes>>();
     match client {
-        "hyper" => {
+        "hyper" | "hyper-timer" => {
+            if client == "hyper-timer" {
+                tokio::task::spawn_local(tokio::time::sleep(Duration::from_secs(58)));
+            }
             let stream = tokio::net::TcpStream::connect(address).await?;
             stream.set_nodelay(true)?;
             let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
@@ -199,7 +211,7 @@ fn main() -> Result<()> {
             ["cpu"] => break,
             _ => bail!("which cost? instructions, allocations or cpu"),
         };
-        println!("{client:10} {figure:8.1} {unit}");
+        println!("{client:11} {figure:8.1} {unit}");
     }
     if arguments == ["cpu"] {
         let mut least = [f64::INFINITY; CLIENTS.len()];
@@ -209,7 +221,7 @@ fn main() -> Result<()> {
             }
         }
         for (client, least) in CLIENTS.into_iter().zip(least) {
-            println!("{client:10} {least:8.0} ns of CPU per request");
+            println!("{client:11} {least:8.0} ns of CPU per request");
         }
     }
     Ok(())
