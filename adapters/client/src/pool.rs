@@ -251,6 +251,9 @@ impl<F: MakeConnection, B: ClientBody, M: ClientRuntime<F, B>> Pool<F, B, M> {
     /// Carries out the effects of a change. Tasks are woken and spawned, and connections closed,
     /// without the lock.
     fn settle<'a>(self: &'a Arc<Self>, mut state: MutexGuard<'a, State<B>>) {
+        if state.machine.is_settled() {
+            return;
+        }
         state.forget();
         let wakers = state.grant();
         let is_settled = state.is_settling || !state.machine.has_effects();

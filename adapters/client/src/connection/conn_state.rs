@@ -41,6 +41,7 @@ impl ConnState {
     }
 
     /// Registers the connection's task. `registered` is the waker of the last call.
+    #[inline]
     pub(super) fn register(&self, task: &Waker, registered: &mut Option<Waker>) {
         if registered
             .as_ref()
@@ -74,6 +75,7 @@ impl ConnState {
     }
 
     /// Whether the timer has fired since the last call.
+    #[inline]
     pub(super) fn take_due(&self) -> bool {
         self.is_due.load(Ordering::Relaxed) && self.is_due.swap(false, Ordering::Acquire)
     }
@@ -105,6 +107,7 @@ impl ConnState {
         self.awaits_settings.store(awaits, Ordering::Relaxed);
     }
 
+    #[inline]
     pub(super) fn on_read(&self) {
         // Only one task reads, so nothing is lost between these two.
         let reads = self.reads.load(Ordering::Relaxed);
@@ -112,6 +115,7 @@ impl ConnState {
         self.on_io();
     }
 
+    #[inline]
     pub(super) fn on_io(&self) {
         if self.awaits_settings.load(Ordering::Relaxed) {
             self.wake_task();

@@ -54,7 +54,7 @@ where
         let (mut http, mut capacity) = (pin!(http), 1);
         conn_state.await_settings(true);
         run(&pool, &pooled, |cx| {
-            let polled = http.as_mut().poll(cx);
+            let polled = http.as_mut().poll(cx).map(drop);
             let now = http.current_max_send_streams();
             if now != capacity {
                 capacity = now;
@@ -74,7 +74,7 @@ where
         };
         let pooled = Arc::new(PooledConn::http1(conn, Arc::clone(&conn_state), sender));
         let mut http = pin!(http.with_upgrades());
-        run(&pool, &pooled, |cx| http.as_mut().poll(cx)).await;
+        run(&pool, &pooled, |cx| http.as_mut().poll(cx).map(drop)).await;
     }
     // An upgraded connection lives on.
     pool.retire(conn);
@@ -85,7 +85,7 @@ where
 async fn run<F, B, M>(
     pool: &Arc<Pool<F, B, M>>,
     pooled: &Arc<PooledConn<B>>,
-    mut http: impl FnMut(&mut Context<'_>) -> Poll<hyper::Result<()>>,
+    mut http: impl FnMut(&mut Context<'_>) -> Poll<()>,
 ) where
     F: MakeConnection,
     B: ClientBody,

@@ -26,6 +26,9 @@ impl Machine {
 
     /// Gives available connections to waiters, in the order in which they came.
     pub(super) fn serve(&mut self, origin: OriginId) {
+        if self.origins[origin.index].queue.len() == 0 {
+            return;
+        }
         while let Some(&conn) = self.origins[origin.index].available.last()
             && let Some(waiter) = self.pop_waiter(origin)
         {

@@ -58,6 +58,12 @@ impl Machine {
         self.forgotten.pop_front()
     }
 
+    /// Whether there is nothing to carry out.
+    #[inline]
+    pub(crate) fn is_settled(&self) -> bool {
+        self.grants.is_empty() && self.forgotten.is_empty() && self.effects.is_empty()
+    }
+
     pub(crate) fn has_effects(&self) -> bool {
         !self.effects.is_empty()
     }
@@ -81,6 +87,7 @@ impl Machine {
     }
 
     /// Whether a request gets a connection at once.
+    #[inline]
     pub(crate) fn has_available(&self, origin: OriginId) -> bool {
         !self.origins[origin.index].available.is_empty()
     }
