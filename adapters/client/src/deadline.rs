@@ -1,4 +1,5 @@
 //! Futures with a deadline, and a timer that is polled only when it has fired.
+use crate::error::ErrorKind;
 use anyport_core::runtime::SharedTimer;
 use hyper::rt::Sleep;
 use std::{
@@ -6,8 +7,38 @@ use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll, Waker},
-    time::Instant,
+    time::{Duration, Instant},
 };
+
+/// When a step of a request is late, and which timeout that is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadline {
+    pub(crate) kind: ErrorKind,
+    pub(crate) limit: Duration,
+    /// `None` is never.
+    pub(crate) end: Option<Instant>,
+}
+
+impl Deadline {
+    /// A deadline that is `limit` from now. `Duration::MAX` is none.
+    #[inline]
+    pub(crate) fn after(timer: &SharedTimer, kind: ErrorKind, limit: Duration) -> Self {
+        let end = match limit {
+            Duration::MAX => None,
+            _ => timer.now().checked_add(limit),
+        };
+        Self { kind, limit, end }
+    }
+
+    /// The earlier one of both.
+    pub(crate) fn or(self, other: Self) -> Self {
+        match (self.end, other.end) {
+            (_, None) => self,
+            (Some(end), Some(others)) if end <= others => self,
+            _ => other,
+        }
+    }
+}
 
 /// The output of a future, or `None` at its end. `None` as the end is never. No timer is made
 /// before the future is pending.
@@ -89,5 +120,32 @@ impl fmt::Debug for Alarm {
         f.debug_struct("Alarm")
             .field("is_set", &self.sleep.is_some())
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn earlier_deadline_counts_and_none_is_never() {
+        let now = Instant::now();
+        let at = |kind, seconds: Option<u64>| Deadline {
+            kind,
+            limit: Duration::MAX,
+            end: seconds.map(|seconds| now + Duration::from_secs(seconds)),
+        };
+        for (head, whole, kind) in [
+            (None, None, ErrorKind::HeadTimeout),
+            (Some(1), None, ErrorKind::HeadTimeout),
+            (None, Some(1), ErrorKind::Timeout),
+            (Some(1), Some(2), ErrorKind::HeadTimeout),
+            (Some(2), Some(1), ErrorKind::Timeout),
+            (Some(1), Some(1), ErrorKind::HeadTimeout),
+        ] {
+            let head = at(ErrorKind::HeadTimeout, head);
+            let earlier = head.or(at(ErrorKind::Timeout, whole));
+            assert_eq!(earlier.kind, kind, "{head:?}");
+        }
     }
 }

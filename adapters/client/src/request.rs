@@ -2,10 +2,9 @@
 use crate::{
     Error, MakeConnection, ResponseBody,
     client_runtime::ClientRuntime,
-    connection::{ConnState, PooledConn},
-    deadline::until,
+    connection::{ConnState, Failure, PooledConn},
+    deadline::{Deadline, until},
     error::ErrorKind,
-    origin::OriginRef,
     pool::{CheckedOut, Pool, Wanted},
     request_body::{ClientBody, RequestBody},
     retry::{Copied, MAX_RETRIES, is_unprocessed},
@@ -13,125 +12,82 @@ use crate::{
     waiting::Waiting,
 };
 use http::{Request, Response};
-use hyper::body::Incoming;
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{future::Future, pin::pin, sync::Arc};
 
-pub(crate) async fn send<F, B, M>(
+/// It is no `async fn`, which would hold the request twice: as its argument, and as its variable.
+pub(crate) fn send<F, B, M>(
     pool: Arc<Pool<F, B, M>>,
     request: Request<B>,
-) -> Result<Response<ResponseBody>, Error>
-where
-    F: MakeConnection,
-    B: ClientBody,
-    M: ClientRuntime<F, B>,
-{
-    let timeouts = pool.config.timeouts;
-    let (mut end, mut origin) = (None, None);
-    if timeouts.whole < Duration::MAX {
-        end = pool.timer.now().checked_add(timeouts.whole);
-        origin = Some(OriginRef::of(&request)?.to_origin());
-    }
-    let exchange = exchange(&pool, request, end);
-    match (until(&pool.timer, end, exchange).await, origin) {
-        (Some(result), _) => result,
-        (None, Some(origin)) => Err(Error::timeout(ErrorKind::Timeout, &origin, timeouts.whole)),
-        (None, None) => unreachable!("there is an origin if there is an end"),
-    }
-}
-
-/// `end` is the deadline of the whole, for the body of the response.
-async fn exchange<F, B, M>(
-    pool: &Arc<Pool<F, B, M>>,
-    request: Request<B>,
-    end: Option<Instant>,
-) -> Result<Response<ResponseBody>, Error>
+) -> impl Future<Output = Result<Response<ResponseBody>, Error>> + use<F, B, M>
 where
     F: MakeConnection,
     B: ClientBody,
     M: ClientRuntime<F, B>,
 {
     let mut request = request.map(RequestBody::new);
-    let mut retries = 0;
-    loop {
-        let CheckedOut { pooled, was_idle } = match pool.checkout(&request)? {
-            Wanted::Ready(checked_out) => checked_out,
-            Wanted::Wait(waiter, origin, facts) => {
-                Waiting::new(pool, waiter)
-                    .wait(origin, &facts.origin)
-                    .await?
-            }
-        };
-        // From here to `pooled.send` there is no await: a connection is never held in vain.
-        let may_repeat = was_idle && retries < MAX_RETRIES && !pool.config.does_not_retry;
-        let copy = may_repeat.then(|| Copied::of(&request)).flatten();
-        prepare(&mut request, &pooled);
-        let sending = match pooled.send(request) {
-            Ok(sending) => sending,
-            Err(unsent) => {
-                pool.retire(pooled.conn);
-                request = restore(unsent, &pooled);
-                continue;
-            }
-        };
-        let stream = pooled
-            .is_http2
-            .then(|| Stream(Arc::clone(&pooled.conn_state)));
-        let in_flight = InFlight {
-            pool,
-            pooled: &pooled,
-        };
-        let limit = pool.config.timeouts.head;
-        let head_end = match limit {
-            Duration::MAX => None,
-            _ => pool.timer.now().checked_add(limit),
-        };
-        let origin = &pooled.conn_state.facts.origin;
-        let mut error = match until(&pool.timer, head_end, sending).await {
-            Some(Ok(response)) => {
-                drop(in_flight);
-                return Ok(answer(pool, &pooled, stream, response, end));
-            }
-            Some(Err(error)) => error,
-            None => return Err(Error::timeout(ErrorKind::HeadTimeout, origin, limit)),
-        };
-        drop(in_flight);
-        let unsent = error.take_message();
-        let error = error.into_error();
-        request = match (unsent, copy) {
-            // The connection ended before the request was sent. The next one is another.
-            (Some(unsent), _) if was_idle => {
-                pool.retire(pooled.conn);
-                restore(unsent, &pooled)
-            }
-            (None, Some(copy)) if is_unprocessed(&error, &pooled) => {
-                retries += 1;
-                pool.retried(&pooled);
-                copy.into_request()
-            }
-            _ => return Err(Error::http(origin, error)),
-        };
+    async move {
+        let timeouts = &pool.config.timeouts;
+        let whole = Deadline::after(&pool.timer, ErrorKind::Timeout, timeouts.whole);
+        let mut retries = 0;
+        loop {
+            let CheckedOut { pooled, was_idle } = match pool.checkout(&request)? {
+                Wanted::Ready(checked_out) => checked_out,
+                Wanted::Wait(waiter, origin, facts) => {
+                    let waiting = Waiting::new(&pool, waiter);
+                    waiting.wait(origin, &facts.origin, whole).await?
+                }
+            };
+            // From here to `pooled.send` there is no await: a connection is never held in vain.
+            let original = prepare(&mut request, &pooled);
+            let may_repeat = was_idle && retries < MAX_RETRIES && !pool.config.does_not_retry;
+            let copy = may_repeat.then(|| Copied::of(&request)).flatten();
+            let stream = pooled
+                .is_http2
+                .then(|| Stream(Arc::clone(&pooled.conn_state)));
+            let in_flight = InFlight {
+                pool: &pool,
+                pooled: &pooled,
+            };
+            // Pinned here, because it is large.
+            let sending = pin!(pooled.send(request));
+            let head = Deadline::after(&pool.timer, ErrorKind::HeadTimeout, timeouts.head);
+            let deadline = head.or(whole);
+            let origin = &pooled.conn_state.facts.origin;
+            let failure = match until(&pool.timer, deadline.end, sending).await {
+                Some(Ok(response)) => {
+                    drop(in_flight);
+                    return Ok(response.map(|body| {
+                        let conn_state = Arc::clone(&pooled.conn_state);
+                        let gap = timeouts.body;
+                        ResponseBody::new(body, conn_state, stream, &pool.timer, gap, &whole)
+                    }));
+                }
+                Some(Err(failure)) => *failure,
+                None => return Err(Error::timeout(deadline.kind, origin, deadline.limit)),
+            };
+            drop(in_flight);
+            let again = match failure {
+                Failure::Closed(unsent) => {
+                    pool.retire(pooled.conn);
+                    unsent
+                }
+                Failure::Http(mut error) => match (error.take_message(), copy) {
+                    // The connection ended before the request was sent. The next one is another.
+                    (Some(unsent), _) if was_idle => {
+                        pool.retire(pooled.conn);
+                        unsent
+                    }
+                    (None, Some(copy)) if is_unprocessed(error.error(), &pooled) => {
+                        retries += 1;
+                        pool.retried(&pooled);
+                        copy.into_request()
+                    }
+                    _ => return Err(Error::http(origin, error.into_error())),
+                },
+            };
+            request = restore(again, original);
+        }
     }
-}
-
-fn answer<F, B: ClientBody, M>(
-    pool: &Arc<Pool<F, B, M>>,
-    pooled: &Arc<PooledConn<B>>,
-    stream: Option<Stream>,
-    response: Response<Incoming>,
-    end: Option<Instant>,
-) -> Response<ResponseBody>
-where
-    F: MakeConnection,
-    M: ClientRuntime<F, B>,
-{
-    let timeouts = pool.config.timeouts;
-    response.map(|body| {
-        let body = ResponseBody::new(body, Arc::clone(&pooled.conn_state), stream);
-        body.with_timeouts(&pool.timer, timeouts.body, timeouts.whole, end)
-    })
 }
 
 /// A request that is sent, until the head of its response has come, or the request is dropped. The

@@ -1,5 +1,5 @@
 //! The body of a response.
-use crate::{Error, connection::ConnState, error::ErrorKind, request::Stream};
+use crate::{Error, connection::ConnState, deadline::Deadline, error::ErrorKind, request::Stream};
 use anyport_core::runtime::SharedTimer;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -42,42 +42,38 @@ struct Timeouts {
 }
 
 impl ResponseBody {
+    #[inline]
     pub(crate) fn new(
         incoming: Incoming,
         conn_state: Arc<ConnState>,
         stream: Option<Stream>,
+        timer: &SharedTimer,
+        gap: Duration,
+        whole: &Deadline,
     ) -> Self {
-        let is_over = incoming.is_end_stream();
+        let has_more = !incoming.is_end_stream();
+        let is_limited = gap < Duration::MAX || whole.end.is_some();
         Self {
             incoming,
             conn_state,
-            stream: stream.filter(|_| !is_over),
-            timeouts: None,
+            stream: stream.filter(|_| has_more),
+            timeouts: (has_more && is_limited).then(|| Timeouts::new(timer, gap, whole)),
         }
-    }
-
-    pub(crate) fn with_timeouts(
-        mut self,
-        timer: &SharedTimer,
-        gap: Duration,
-        whole: Duration,
-        end: Option<Instant>,
-    ) -> Self {
-        if (gap < Duration::MAX || end.is_some()) && !self.incoming.is_end_stream() {
-            self.timeouts = Some(Box::new(Timeouts {
-                timer: timer.clone(),
-                gap,
-                whole,
-                end,
-                gap_end: None,
-                sleep: None,
-            }));
-        }
-        self
     }
 }
 
 impl Timeouts {
+    fn new(timer: &SharedTimer, gap: Duration, whole: &Deadline) -> Box<Self> {
+        Box::new(Self {
+            timer: timer.clone(),
+            gap,
+            whole: whole.limit,
+            end: whole.end,
+            gap_end: None,
+            sleep: None,
+        })
+    }
+
     /// Ready with the timeout that has passed.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(ErrorKind, Duration)> {
         if self.gap_end.is_none() {
@@ -129,11 +125,15 @@ impl Body for ResponseBody {
         if let Some(timeouts) = &mut this.timeouts {
             timeouts.gap_end = None;
         }
-        if !matches!(frame, Some(Ok(_))) || this.incoming.is_end_stream() {
+        if this.stream.is_some() && (!matches!(frame, Some(Ok(_))) || this.incoming.is_end_stream())
+        {
             this.stream = None;
         }
-        let origin = &this.conn_state.facts.origin;
-        Poll::Ready(frame.map(|frame| frame.map_err(|error| Error::http(origin, error))))
+        Poll::Ready(match frame {
+            Some(Ok(frame)) => Some(Ok(frame)),
+            Some(Err(error)) => Some(Err(Error::http(&this.conn_state.facts.origin, error))),
+            None => None,
+        })
     }
 
     fn is_end_stream(&self) -> bool {

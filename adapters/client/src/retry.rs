@@ -4,17 +4,16 @@ use crate::{
     error::{is_dropped, is_refused},
     request_body::{ClientBody, RequestBody},
 };
-use http::{Extensions, HeaderName, HeaderValue, Method, Request, Uri};
+use http::{Extensions, HeaderName, HeaderValue, Method, Request};
 use http_body::Body;
 
 /// How often a request may be sent again. A server that restarts may close several idle connections
 /// in turn. A request that fails on a new connection is not sent again.
 pub(crate) const MAX_RETRIES: u32 = 5;
 
-/// A copy of a request without a body. hyper consumes the original.
+/// A copy of a prepared request without a body, except its target. hyper consumes the original.
 pub(crate) struct Copied {
     method: Method,
-    uri: Uri,
     /// A list is one allocation, and a copy of the map would be two.
     headers: Vec<(HeaderName, HeaderValue)>,
     extensions: Extensions,
@@ -29,7 +28,6 @@ impl Copied {
             let headers = request.headers().iter();
             Self {
                 method: request.method().clone(),
-                uri: request.uri().clone(),
                 headers: headers
                     .map(|(name, value)| (name.clone(), value.clone()))
                     .collect(),
@@ -41,7 +39,6 @@ impl Copied {
     pub(crate) fn into_request<B: ClientBody>(self) -> Request<RequestBody<B>> {
         let mut request = Request::new(RequestBody::empty());
         *request.method_mut() = self.method;
-        *request.uri_mut() = self.uri;
         for (name, value) in self.headers {
             request.headers_mut().append(name, value);
         }

@@ -1,39 +1,46 @@
 //! The target and the version of a request, in the form that the connection's protocol wants.
 use crate::connection::PooledConn;
-use bytes::Bytes;
 use http::{
     HeaderValue, Method, Request, Uri, Version, header,
-    uri::{Authority, PathAndQuery, Scheme},
+    uri::{Authority, PathAndQuery},
 };
 use http_body::Body;
+use std::mem;
 
 /// HTTP/1.1: the target is the path, and the host is in `Host` (RFC 9112, section 3.2). HTTP/2: the
 /// target has both (RFC 9113, section 8.3.1). A `Host` that the caller has set wins.
-pub(crate) fn prepare<T: Body, B>(request: &mut Request<T>, pooled: &PooledConn<B>) {
+pub(crate) fn prepare<T: Body, B>(request: &mut Request<T>, pooled: &PooledConn<B>) -> Original {
     if pooled.is_http2 {
         *request.version_mut() = Version::HTTP_2;
-        let Some(host) = request.headers_mut().remove(header::HOST) else {
-            return;
-        };
-        let host = Bytes::copy_from_slice(host.as_bytes());
-        if let Ok(authority) = Authority::from_maybe_shared(host) {
+        let uri = request.uri().clone();
+        let host = request.headers_mut().remove(header::HOST);
+        if let Some(host) = &host
+            && let Ok(authority) = Authority::try_from(host.as_bytes())
+        {
             set_authority(request, authority);
         }
-        return;
+        return Original { uri, host };
     }
     *request.version_mut() = Version::HTTP_11;
     announce_body(request);
     if let Some(host) = &pooled.conn_state.facts.host {
-        let headers = request.headers_mut();
-        if !headers.contains_key(header::HOST) {
-            headers.insert(header::HOST, host.clone());
-        }
+        let field = request.headers_mut().entry(header::HOST);
+        field.or_insert_with(|| host.clone());
     }
     let path = request.uri().path_and_query();
     let path = path.filter(|path| path.as_str() != "/").cloned();
-    *request.uri_mut() = path
-        .unwrap_or_else(|| PathAndQuery::from_static("/"))
-        .into();
+    let path = path.unwrap_or_else(|| PathAndQuery::from_static("/"));
+    Original {
+        uri: mem::replace(request.uri_mut(), path.into()),
+        host: None,
+    }
+}
+
+/// What [`prepare`] has replaced in a request.
+pub(crate) struct Original {
+    uri: Uri,
+    /// HTTP/2: the `Host` that the caller has set.
+    host: Option<HeaderValue>,
 }
 
 /// Makes the fields say what follows the head. Otherwise the server takes a part of the body for
@@ -60,7 +67,7 @@ fn announce_body<T: Body>(request: &mut Request<T>) {
 }
 
 fn set_authority<T>(request: &mut Request<T>, authority: Authority) {
-    let mut parts = std::mem::take(request.uri_mut()).into_parts();
+    let mut parts = mem::take(request.uri_mut()).into_parts();
     parts.authority = Some(authority);
     if let Ok(uri) = Uri::from_parts(parts) {
         *request.uri_mut() = uri;
@@ -68,21 +75,11 @@ fn set_authority<T>(request: &mut Request<T>, authority: Authority) {
 }
 
 /// Undoes [`prepare`], so that another connection can take the request.
-pub(crate) fn restore<T, B>(mut request: Request<T>, pooled: &PooledConn<B>) -> Request<T> {
-    let origin = &pooled.conn_state.facts.origin;
-    let mut parts = std::mem::take(request.uri_mut()).into_parts();
-    if let Some(authority) = &parts.authority
-        && let Ok(host) = HeaderValue::from_str(authority.as_str())
-    {
+pub(crate) fn restore<T>(mut request: Request<T>, original: Original) -> Request<T> {
+    *request.uri_mut() = original.uri;
+    if let Some(host) = original.host {
         request.headers_mut().insert(header::HOST, host);
     }
-    let authority = format!("{}:{}", origin.host(), origin.port());
-    parts.authority = Authority::from_maybe_shared(Bytes::from(authority)).ok();
-    parts.scheme = Some(match origin.is_https() {
-        true => Scheme::HTTPS,
-        false => Scheme::HTTP,
-    });
-    *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
     request
 }
 

@@ -2,7 +2,7 @@
 use crate::{
     Error, MakeConnection, Origin,
     client_runtime::ClientRuntime,
-    deadline::until,
+    deadline::{Deadline, until},
     error::ErrorKind,
     machine::{OriginId, WaiterId},
     pool::{CheckedOut, Pool},
@@ -29,14 +29,22 @@ impl<'a, F: MakeConnection, B: ClientBody, M: ClientRuntime<F, B>> Waiting<'a, F
         }
     }
 
-    /// Waits for the connection, up to the queue's deadline.
-    pub(crate) async fn wait(self, id: OriginId, origin: &Origin) -> Result<CheckedOut<B>, Error> {
-        let pool = Arc::clone(self.pool);
+    /// Waits for the connection, up to the queue's deadline or that of the whole request.
+    pub(crate) async fn wait(
+        self,
+        id: OriginId,
+        origin: &Origin,
+        whole: Deadline,
+    ) -> Result<CheckedOut<B>, Error> {
+        let pool = self.pool;
         let limit = pool.config.timeouts.queue;
-        let end = pool.timer.now().checked_add(limit);
-        let result = until(&pool.timer, end, self).await;
-        match result {
+        let queue = Deadline::after(&pool.timer, ErrorKind::QueueTimeout, limit);
+        let deadline = queue.or(whole);
+        match until(&pool.timer, deadline.end, self).await {
             Some(result) => result,
+            None if deadline.kind == ErrorKind::Timeout => {
+                Err(Error::timeout(deadline.kind, origin, deadline.limit))
+            }
             None => {
                 let (open, in_all, waiting) = pool.counts_of(id);
                 let cap = match open < pool.config.limits.max_per_origin {

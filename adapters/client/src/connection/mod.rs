@@ -6,6 +6,9 @@ mod io;
 mod pooled_conn;
 
 pub(crate) use self::{
-    attempt::Attempt, conn_state::ConnState, drive::drive, pooled_conn::PooledConn,
+    attempt::Attempt,
+    conn_state::ConnState,
+    drive::drive,
+    pooled_conn::{Failure, PooledConn},
 };
 pub use io::ClientIo;

@@ -46,8 +46,16 @@ enum Stage {
     Answered,
 }
 
-/// The result of sending a request.
-type Exchange<B> = Result<Response<Incoming>, TrySendError<Request<RequestBody<B>>>>;
+/// The response to a request. Failures are boxed, because they are seldom, and large.
+type Exchange<B> = Result<Response<Incoming>, Box<Failure<B>>>;
+
+/// Why a request has no response.
+pub(crate) enum Failure<B> {
+    /// The connection was closed before the request was sent.
+    Closed(Request<RequestBody<B>>),
+    /// hyper's error. It has the request if that was not sent.
+    Http(TrySendError<Request<RequestBody<B>>>),
+}
 
 impl<B> PooledConn<B> {
     pub(super) fn http1(
@@ -128,18 +136,14 @@ impl<B: ClientBody> PooledConn<B> {
     ///
     /// The request is sent in this call, before the first poll, so that a connection is never held
     /// by a request that is not sent.
-    #[expect(
-        clippy::result_large_err,
-        reason = "the request comes back only if the connection has just been closed"
-    )]
     pub(crate) fn send(
         &self,
         request: Request<RequestBody<B>>,
-    ) -> Result<impl Future<Output = Exchange<B>> + use<B>, Request<RequestBody<B>>> {
+    ) -> impl Future<Output = Exchange<B>> + use<B> {
         self.conn_state.expect_read();
         let mut sender = lock(&self.sender);
         let sender = &mut *sender;
-        Ok(match &mut sender.http {
+        match &mut sender.http {
             Http::One(http) => {
                 debug_assert_eq!(sender.stage, Stage::Idle, "two requests at once");
                 sender.stage = Stage::Sent;
@@ -150,27 +154,39 @@ impl<B: ClientBody> PooledConn<B> {
                 let future = http.try_send_request(request);
                 Sending::Two { future }
             }
-            Http::Closed => return Err(request),
-        })
+            Http::Closed => Sending::Closed {
+                request: Some(request),
+            },
+        }
     }
 }
 
 pin_project_lite::pin_project! {
-    /// One of two futures.
+    /// One of two futures of hyper, or a request that was not sent.
     #[project = SendingProject]
-    enum Sending<One, Two> {
+    enum Sending<One, Two, B> {
         One { #[pin] future: One },
         Two { #[pin] future: Two },
+        Closed { request: Option<Request<RequestBody<B>>> },
     }
 }
 
-impl<T, One: Future<Output = T>, Two: Future<Output = T>> Future for Sending<One, Two> {
-    type Output = T;
+impl<One, Two, B> Future for Sending<One, Two, B>
+where
+    One: Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody<B>>>>>,
+    Two: Future<Output = One::Output>,
+{
+    type Output = Exchange<B>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
-        match self.project() {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Exchange<B>> {
+        let polled = match self.project() {
             SendingProject::One { future } => future.poll(cx),
             SendingProject::Two { future } => future.poll(cx),
-        }
+            SendingProject::Closed { request } => match request.take() {
+                Some(request) => return Poll::Ready(Err(Box::new(Failure::Closed(request)))),
+                None => unreachable!("polled after it was ready"),
+            },
+        };
+        polled.map_err(|error| Box::new(Failure::Http(error)))
     }
 }

@@ -80,27 +80,39 @@ pub(crate) async fn thousand_requests_on_ten_connections_are_served_in_order<K: 
 
 pub(crate) async fn request_that_waits_too_long_is_an_error<K: Kit>(kit: K) {
     let silent = Script::start(async |_stream, _| pending::<io::Result<()>>().await);
-    let builder = kit.builder().max_per_origin(1);
-    let client = kit.build(builder.queue_timeout(Duration::from_millis(100)));
-    let mut first = Box::pin(client.send(get(&silent.uri("/"))));
-    while client.counts().active == 0 {
-        if let Poll::Ready(result) = futures_util::poll!(first.as_mut()) {
-            // Connecting took longer than that. The attempt goes on, for the next request.
-            assert_eq!(result.unwrap_err().kind(), ErrorKind::QueueTimeout);
-            first = Box::pin(client.send(get(&silent.uri("/"))));
+    let (port, limit) = (silent.address.port(), Duration::from_millis(100));
+    let builder = || kit.builder().max_per_origin(1);
+    for (builder, kind, text) in [
+        (
+            builder().queue_timeout(limit),
+            ErrorKind::QueueTimeout,
+            format!(
+                "no connection to http://a.test:{port} became free within 100ms; open connections: 1 (1 in all), other requests waiting: 0 (raise `max_per_origin`, or send fewer requests at once)"
+            ),
+        ),
+        (
+            builder().timeout(limit),
+            ErrorKind::Timeout,
+            format!(
+                "the request to http://a.test:{port} took longer than 100ms (raise `timeout` if it needs longer)"
+            ),
+        ),
+    ] {
+        let client = kit.build(builder);
+        let mut first = Box::pin(client.send(get(&silent.uri("/"))));
+        while client.counts().active == 0 {
+            if let Poll::Ready(result) = futures_util::poll!(first.as_mut()) {
+                // Connecting took longer than that. The attempt goes on, for the next request.
+                assert_eq!(result.unwrap_err().kind(), kind);
+                first = Box::pin(client.send(get(&silent.uri("/"))));
+            }
+            kit.timer().sleep(Duration::from_millis(1)).await;
         }
-        kit.timer().sleep(Duration::from_millis(1)).await;
+        // The first request is not polled any more, so it keeps the connection.
+        let error = client.send(get(&silent.uri("/"))).await.unwrap_err();
+        assert_eq!((error.kind(), error.to_string()), (kind, text));
+        drop(first);
     }
-    let error = client.send(get(&silent.uri("/"))).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::QueueTimeout);
-    let port = silent.address.port();
-    assert_eq!(
-        error.to_string(),
-        format!(
-            "no connection to http://a.test:{port} became free within 100ms; open connections: 1 (1 in all), other requests waiting: 0 (raise `max_per_origin`, or send fewer requests at once)"
-        )
-    );
-    drop(first);
 }
 
 pub(crate) async fn idle_connections_close<K: Kit>(kit: K) {
