@@ -149,10 +149,10 @@ mod tests {
 
     /// A proxy's server copies it twice for each request.
     #[tokio::test]
-    async fn future_of_a_request_has_at_most_2560_bytes() {
+    async fn future_of_a_request_has_at_most_1024_bytes() {
         let target = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
         let client: Client<_> = Client::builder(Fixed::new(TcpConnector::new(), target)).build();
         let size = size_of_val(&client.send(Request::new(Body::empty())));
-        assert!(size <= 2560, "{size}");
+        assert!(size <= 1024, "{size}");
     }
 }
