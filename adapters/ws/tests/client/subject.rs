@@ -7,7 +7,7 @@ use anyport_core::{
 };
 use anyport_ws::{ClientHandshake, HandshakeError, WebSocket};
 use http::Response;
-use std::{future::Future, marker::PhantomData, path::Path, time::Duration};
+use std::{future::Future, path::Path, time::Duration};
 
 /// A transport under test.
 pub(crate) trait Subject: 'static {
@@ -18,12 +18,10 @@ pub(crate) trait Subject: 'static {
     const IS_PRIOR_KNOWLEDGE: bool = false;
 
     type Runtime: Runtime;
-    type Connector: Connector;
+    type Connector: Connector + Send;
 
-    /// The server, which may listen in this folder.
-    fn server(peer: Peer, folder: &Path) -> Server;
-
-    fn connector() -> Self::Connector;
+    /// The server, which may listen in this folder, and a connector for it.
+    fn server(peer: Peer, folder: &Path) -> (Server, Self::Connector);
 
     /// Runs the client on a worker of its runtime.
     fn run<F>(make: impl FnOnce() -> F + Send + 'static) -> F::Output
@@ -37,9 +35,9 @@ pub(crate) trait Subject: 'static {
 }
 
 /// The client's side of a case, on its worker.
-pub(crate) struct Client<S> {
+pub(crate) struct Client<S: Subject> {
     target: Target,
-    subject: PhantomData<fn() -> S>,
+    connector: S::Connector,
 }
 
 pub(crate) type Opened = Result<(WebSocket, Response<()>), HandshakeError>;
@@ -59,7 +57,7 @@ impl<S: Subject> Client<S> {
     }
 
     pub(crate) async fn connect(&self) -> <S::Connector as Connector>::Connection {
-        let connecting = S::connector().connect(&self.target);
+        let connecting = self.connector.connect(&self.target);
         connecting.await.unwrap().await.unwrap()
     }
 
@@ -80,18 +78,14 @@ pub(crate) async fn with_server<S: Subject, F>(
     F: Future<Output = ()> + 'static,
 {
     let folder = tempfile::tempdir().unwrap();
-    let handle = S::server(peer, folder.path()).start().unwrap();
+    let (server, connector) = S::server(peer, folder.path());
+    let handle = server.start().unwrap();
     let mut target = Target::new(handle.endpoints()[0].clone());
     if let Endpoint::Tcp(_) = target.endpoint() {
         target = target.with_host("localhost");
     }
     let running = tokio::task::spawn_blocking(|| {
-        S::run(move || {
-            case(Client {
-                target,
-                subject: PhantomData,
-            })
-        });
+        S::run(move || case(Client { target, connector }));
     });
     tokio::time::timeout(Duration::from_secs(600), running)
         .await

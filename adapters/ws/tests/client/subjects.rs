@@ -8,6 +8,7 @@ use anyport_core::{
     Server,
     runtime::{Tokio, TokioPerCore, block_on},
 };
+use anyport_memory::{Memory, MemoryConnector};
 use anyport_tcp::{Tcp, TcpConnector};
 use anyport_testkit::requirements::Tests;
 use anyport_tls::{
@@ -50,12 +51,8 @@ macro_rules! subject {
             type Runtime = $runtime;
             type Connector = $connector;
 
-            fn server(peer: Peer, $folder: &Path) -> Server {
-                server!($transport, peer)
-            }
-
-            fn connector() -> $connector {
-                $connect
+            fn server(peer: Peer, $folder: &Path) -> (Server, $connector) {
+                (server!($transport, peer), $connect)
             }
 
             fn run<F>(make: impl FnOnce() -> F + Send + 'static) -> F::Output
@@ -80,20 +77,44 @@ impl Subject for OnTokio {
     type Runtime = Tokio;
     type Connector = TcpConnector;
 
-    fn server(peer: Peer, _: &Path) -> Server {
-        server!(Tcp::bind(LOCAL), peer)
-    }
-
-    fn connector() -> TcpConnector {
-        TcpConnector::new()
+    fn server(peer: Peer, _: &Path) -> (Server, TcpConnector) {
+        (server!(Tcp::bind(LOCAL), peer), TcpConnector::new())
     }
 
     fn run<F>(make: impl FnOnce() -> F + Send + 'static) -> F::Output
     where
         F: Future<Output: Send + 'static> + 'static,
     {
-        tokio::runtime::Handle::current().block_on(make())
+        run_on_tokio(make)
     }
+}
+
+/// Memory on the ambient tokio.
+struct OnMemory<const HTTP2: bool>;
+
+impl<const HTTP2: bool> Subject for OnMemory<HTTP2> {
+    const NAME: &str = if HTTP2 { "memory_http2" } else { "memory" };
+    const IS_HTTP2: bool = HTTP2;
+    const IS_PRIOR_KNOWLEDGE: bool = HTTP2;
+    type Runtime = Tokio;
+    type Connector = MemoryConnector;
+
+    fn server(peer: Peer, _: &Path) -> (Server, MemoryConnector) {
+        let memory = Memory::new();
+        let connector = memory.connector();
+        (server!(memory, peer), connector)
+    }
+
+    fn run<F>(make: impl FnOnce() -> F + Send + 'static) -> F::Output
+    where
+        F: Future<Output: Send + 'static> + 'static,
+    {
+        run_on_tokio(make)
+    }
+}
+
+fn run_on_tokio<F: Future>(make: impl FnOnce() -> F) -> F::Output {
+    tokio::runtime::Handle::current().block_on(make())
 }
 
 subject!(
@@ -148,7 +169,9 @@ pub(crate) fn all(tests: Tests) -> Tests {
     let tests = over::<OnUnix>(tests);
     let tests = over::<OverTls>(tests);
     let tests = over::<OverTlsHttp2>(tests);
-    over::<OverHttp2>(tests)
+    let tests = over::<OverHttp2>(tests);
+    let tests = over::<OnMemory<false>>(tests);
+    over::<OnMemory<true>>(tests)
 }
 
 #[cfg(target_os = "linux")]
