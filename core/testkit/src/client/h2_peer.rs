@@ -5,7 +5,7 @@ use crate::client::{
     h2_frames::{PREFACE, SETTINGS_ACK, next_frame},
 };
 use bytes::{BufMut, Bytes, BytesMut};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use tokio::{
     io::AsyncReadExt,
     sync::mpsc::{UnboundedReceiver, unbounded_channel},
@@ -25,6 +25,7 @@ pub(crate) mod kind {
 /// Error codes (RFC 9113 7).
 pub(crate) mod code {
     pub(crate) const NO_ERROR: u32 = 0;
+    pub(super) const STREAM_CLOSED: u32 = 5;
     pub(crate) const REFUSED_STREAM: u32 = 7;
     pub(crate) const ENHANCE_YOUR_CALM: u32 = 11;
 }
@@ -104,6 +105,8 @@ pub(crate) struct Peer {
     statuses: HashMap<u32, u16>,
     /// Streams that have ended, and that no test has asked about.
     ended: HashMap<u32, End>,
+    /// Streams that the server has reset.
+    reset: HashSet<u32>,
     /// The last stream id and error code of each GOAWAY.
     pub(crate) goaways: Vec<(u32, u32)>,
     /// PINGs of the server that are not acknowledged yet.
@@ -132,6 +135,7 @@ impl Peer {
             next: 1,
             statuses: HashMap::new(),
             ended: HashMap::new(),
+            reset: HashSet::new(),
             goaways: Vec::new(),
             pings: Vec::new(),
         };
@@ -268,9 +272,14 @@ impl Peer {
                 self.statuses.insert(frame.stream, status(&frame.payload));
             }
             kind::RST_STREAM => {
-                // After a response, RST_STREAM only says that the remaining request is not wanted.
-                let end = End::Reset(frame.number());
-                self.ended.entry(frame.stream).or_insert(end);
+                // A server may limit the time for which it ignores frames of a stream that it has
+                // reset (RFC 9113 5.1). Frames that arrive later get another RST_STREAM.
+                let is_first = self.reset.insert(frame.stream);
+                if is_first || frame.number() != code::STREAM_CLOSED {
+                    // After a response, it only says that the remaining request is not wanted.
+                    let end = End::Reset(frame.number());
+                    self.ended.entry(frame.stream).or_insert(end);
+                }
             }
             kind::PING if frame.flags & END_STREAM == 0 => self.pings.push(frame.payload.clone()),
             kind::GOAWAY => self.goaways.push(frame.goaway()),
