@@ -2,16 +2,16 @@
 //! may be late, which proves nothing about the server. The attempt is then repeated with a longer
 //! timeout.
 use crate::harness::{any_subject::AnySubject, watch};
+use futures_util::FutureExt;
 use std::{
     future::Future,
-    panic::resume_unwind,
+    panic::{AssertUnwindSafe, resume_unwind},
+    pin::pin,
     sync::{Arc, Mutex},
+    thread::Result,
     time::Duration,
 };
-use tokio::{
-    task::{JoinError, JoinHandle},
-    time::{Instant, timeout_at},
-};
+use tokio::time::{Instant, timeout_at};
 
 /// The timeouts of the attempts.
 const DEADLINES: [Duration; 3] = [
@@ -50,20 +50,16 @@ impl ClientTimer {
         self.0.lock().unwrap().last = Instant::now();
     }
 
-    /// Waits for the end of an attempt while a step completes within each `limit`. Returns `None`
-    /// if the attempt hangs.
-    async fn wait_for<T>(
-        &self,
-        mut attempt: JoinHandle<T>,
-        limit: Duration,
-    ) -> Option<Result<T, JoinError>> {
+    /// Runs an attempt while a step completes within each `limit`. Returns `None` if the attempt
+    /// hangs. The attempt is no task of its own: tokio could put it behind a handler that blocks.
+    async fn run(&self, attempt: impl Future<Output = ()>, limit: Duration) -> Option<Result<()>> {
+        let mut attempt = pin!(AssertUnwindSafe(attempt).catch_unwind());
         loop {
             let since = self.0.lock().unwrap().last;
             if let Ok(ended) = timeout_at(since + limit, &mut attempt).await {
                 return Some(ended);
             }
             if self.0.lock().unwrap().last == since {
-                attempt.abort();
                 return None;
             }
         }
@@ -80,7 +76,7 @@ pub(crate) async fn retry_if_late<F>(
     subject: AnySubject,
     attempt: impl Fn(AnySubject, Duration, ClientTimer) -> F,
 ) where
-    F: Future<Output = ()> + Send + 'static,
+    F: Future<Output = ()>,
 {
     let deadlines = DEADLINES.map(|deadline| deadline * watch::wait_factor());
     retry_if_late_with(&deadlines, subject, attempt).await;
@@ -93,16 +89,14 @@ pub(crate) async fn retry_if_late_with<F>(
     subject: AnySubject,
     attempt: impl Fn(AnySubject, Duration, ClientTimer) -> F,
 ) where
-    F: Future<Output = ()> + Send + 'static,
+    F: Future<Output = ()>,
 {
     let (&last, first) = deadlines.split_last().expect("at least one deadline");
     let slack = SLACK * watch::wait_factor();
     for &deadline in first {
         let timer = ClientTimer::begin();
-        let attempted = attempt(subject.clone(), deadline, timer.clone());
-        let attempted = timer
-            .wait_for(tokio::spawn(attempted), 10 * deadline + slack)
-            .await;
+        let attempt = attempt(subject.clone(), deadline, timer.clone());
+        let attempted = timer.run(attempt, 10 * deadline + slack).await;
         match attempted {
             Some(Ok(())) => return,
             // The step that failed counts: a late client finds its connection closed.
@@ -113,7 +107,7 @@ pub(crate) async fn retry_if_late_with<F>(
         if 2 * longest < deadline {
             // The client was fast enough, so the server caused the failure.
             match attempted {
-                Some(Err(error)) => resume_unwind(error.into_panic()),
+                Some(Err(panic)) => resume_unwind(panic),
                 _ => panic!("with a timeout of {deadline:?} the attempt hangs: no step completed"),
             }
         }
