@@ -23,7 +23,7 @@ const LIST: &str = include_str!("httpwg.txt");
 /// this long.
 const WAIT: &str = "3000";
 
-/// The wait of a second try after a mismatch. It runs this test alone: httpwg runs all of them in one
+/// The wait of a second try after a mismatch. It runs one test alone: httpwg runs all tests in one
 /// thread, and on a busy machine that thread reads a response too late.
 const LONG_WAIT: &str = "30000";
 
