@@ -83,7 +83,8 @@ impl Watch {
 
     /// Why the transport is wrong, even if the client got what it expected.
     pub(crate) fn transport_fault(&self) -> Option<String> {
-        let panicked = self.panics().iter().any(|panic| !panic.is_assertion);
+        let of_transport = |panic: &Panicked| !panic.is_assertion && !panic.is_after_the_case();
+        let panicked = self.panics().iter().any(of_transport);
         let would_block = self.notes().iter().any(|note| note == WOULD_BLOCK);
         let why = match (panicked, would_block) {
             (true, _) => "the transport panicked",
@@ -204,6 +205,12 @@ pub(crate) fn record_panics() {
 }
 
 impl Panicked {
+    /// The case has ended, and with it its runtime. A thread without a runtime has used a timer of
+    /// tokio afterwards.
+    fn is_after_the_case(&self) -> bool {
+        self.message.contains("is being shutdown")
+    }
+
     fn of(info: &PanicHookInfo<'_>) -> Self {
         let location = info.location();
         // This file is `core/testkit/src/harness/watch.rs`, with what precedes it here.
@@ -257,5 +264,34 @@ impl Observer for Notes {
                 notes.push(fact);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{
+        panic::{AssertUnwindSafe, catch_unwind},
+        task::{Context, Waker},
+        time::Duration,
+    };
+    use tokio::{runtime::Builder, time::sleep};
+
+    #[test]
+    fn use_of_a_timer_after_its_runtime_is_recognized() {
+        let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+        let mut timer = runtime.block_on(async { Box::pin(sleep(Duration::from_secs(3600))) });
+        drop(runtime);
+        let mut cx = Context::from_waker(Waker::noop());
+        let polled = catch_unwind(AssertUnwindSafe(|| timer.as_mut().poll(&mut cx)));
+        let panicked = |message: &str| Panicked {
+            message: message.to_owned(),
+            location: String::new(),
+            thread: String::new(),
+            is_assertion: false,
+        };
+        let message = text_of(&*polled.unwrap_err()).unwrap().to_owned();
+        assert!(panicked(&message).is_after_the_case(), "{message}");
+        assert!(!panicked("index out of bounds").is_after_the_case());
     }
 }
