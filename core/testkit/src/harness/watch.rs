@@ -280,7 +280,9 @@ mod tests {
     #[test]
     fn use_of_a_timer_after_its_runtime_is_recognized() {
         let runtime = Builder::new_current_thread().enable_time().build().unwrap();
-        let mut timer = runtime.block_on(async { Box::pin(sleep(Duration::from_secs(3600))) });
+        let entered = runtime.enter();
+        let mut timer = Box::pin(sleep(Duration::from_secs(3600)));
+        drop(entered);
         drop(runtime);
         let mut cx = Context::from_waker(Waker::noop());
         let polled = catch_unwind(AssertUnwindSafe(|| timer.as_mut().poll(&mut cx)));
