@@ -6,7 +6,7 @@ use futures_util::FutureExt;
 use std::{
     future::Future,
     panic::{AssertUnwindSafe, resume_unwind},
-    pin::pin,
+    pin::Pin,
     sync::{Arc, Mutex},
     thread::Result,
     time::Duration,
@@ -52,8 +52,12 @@ impl ClientTimer {
 
     /// Runs an attempt while a step completes within each `limit`. Returns `None` if the attempt
     /// hangs. The attempt is no task of its own: tokio could put it behind a handler that blocks.
-    async fn run(&self, attempt: impl Future<Output = ()>, limit: Duration) -> Option<Result<()>> {
-        let mut attempt = pin!(AssertUnwindSafe(attempt).catch_unwind());
+    async fn run(
+        &self,
+        attempt: Pin<Box<impl Future<Output = ()>>>,
+        limit: Duration,
+    ) -> Option<Result<()>> {
+        let mut attempt = AssertUnwindSafe(attempt).catch_unwind();
         loop {
             let since = self.0.lock().unwrap().last;
             if let Ok(ended) = timeout_at(since + limit, &mut attempt).await {
@@ -95,7 +99,8 @@ pub(crate) async fn retry_if_late_with<F>(
     let slack = SLACK * watch::wait_factor();
     for &deadline in first {
         let timer = ClientTimer::begin();
-        let attempt = attempt(subject.clone(), deadline, timer.clone());
+        // Boxed, because some are too large for the stack of a test's thread.
+        let attempt = Box::pin(attempt(subject.clone(), deadline, timer.clone()));
         let attempted = timer.run(attempt, 10 * deadline + slack).await;
         match attempted {
             Some(Ok(())) => return,
@@ -115,7 +120,7 @@ pub(crate) async fn retry_if_late_with<F>(
             "with a timeout of {deadline:?} the client needed {longest:?} for one step; trying again"
         );
     }
-    attempt(subject, last, ClientTimer::begin()).await;
+    Box::pin(attempt(subject, last, ClientTimer::begin())).await;
 }
 
 #[cfg(test)]
