@@ -8,7 +8,7 @@ use crate::{
 use std::{
     fmt,
     future::Future,
-    io, mem,
+    io,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -51,8 +51,6 @@ pin_project_lite::pin_project! {
 struct Rest<P> {
     protocol: P,
     context: ConnContext,
-    /// The handshake has been polled.
-    begun: bool,
 }
 
 impl<P> Rest<P> {
@@ -89,7 +87,6 @@ where
         let rest = Rest {
             protocol,
             context: ConnContext::new(Arc::clone(&state)),
-            begun: false,
         };
         Self {
             state,
@@ -173,13 +170,7 @@ impl<H, P, T> Phase<H, P, T> {
             return Poll::Ready(None);
         };
         let config = state.config();
-        // The first poll follows the accept, so its time is known.
-        let is_first = |rest: &mut Rest<P>| !mem::replace(&mut rest.begun, true);
-        let now = rest
-            .as_mut()
-            .is_some_and(is_first)
-            .then_some(state.accepted_at);
-        let (polled, polled_by) = poll_in_server(now, || handshake.poll(cx));
+        let (polled, polled_by) = poll_in_server(|| handshake.poll(cx));
         let done = match (polled, rest.as_mut()) {
             (Poll::Ready(done), _) => done,
             (Poll::Pending, None) => return Poll::Ready(None),

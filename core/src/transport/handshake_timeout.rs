@@ -18,19 +18,13 @@ thread_local! {
 enum Request {
     /// No server polls the handshake.
     NoServer,
-    Server {
-        /// The time, if the server knows it without its clock.
-        now: Option<Instant>,
-        wake_at: Option<Instant>,
-    },
+    None,
+    WakeAt(Instant),
 }
 
 /// Polls a handshake for a server. Also returns the latest time of the next poll, if the handshake
-/// requested one. With `now`, its timeouts need not read the clock.
-pub(crate) fn poll_in_server<T>(
-    now: Option<Instant>,
-    poll: impl FnOnce() -> T,
-) -> (T, Option<Instant>) {
+/// requested one.
+pub(crate) fn poll_in_server<T>(poll: impl FnOnce() -> T) -> (T, Option<Instant>) {
     /// Restores the previous request, also after a panic.
     struct Restore(Request);
     impl Drop for Restore {
@@ -38,12 +32,11 @@ pub(crate) fn poll_in_server<T>(
             REQUEST.set(self.0);
         }
     }
-    let wake_at = None;
-    let _restore = Restore(REQUEST.replace(Request::Server { now, wake_at }));
+    let _restore = Restore(REQUEST.replace(Request::None));
     let polled = poll();
     match REQUEST.get() {
-        Request::Server { wake_at, .. } => (polled, wake_at),
-        Request::NoServer => (polled, None),
+        Request::WakeAt(at) => (polled, Some(at)),
+        Request::NoServer | Request::None => (polled, None),
     }
 }
 
@@ -61,8 +54,7 @@ pub struct HandshakeTimeout {
 
 impl HandshakeTimeout {
     /// Ready once `timeout` has passed since the first poll. Otherwise, the task is woken at that
-    /// time. In a server, the first poll of a connection counts from its accept, so that no clock is
-    /// read.
+    /// time.
     ///
     /// # Contract
     ///
@@ -74,11 +66,7 @@ impl HandshakeTimeout {
         timer: &SharedTimer,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
-        let request = REQUEST.get();
-        let now = match request {
-            Request::Server { now: Some(now), .. } => now,
-            _ => timer.now(),
-        };
+        let now = timer.now();
         let deadline = match self.deadline {
             Some(deadline) => deadline,
             None => match now.checked_add(timeout) {
@@ -89,18 +77,15 @@ impl HandshakeTimeout {
         if now >= deadline {
             return Poll::Ready(());
         }
-        match request {
+        match REQUEST.get() {
             Request::NoServer => {
                 let sleep = self
                     .sleep
                     .get_or_insert_with(|| timer.sleep_until(deadline));
                 return sleep.as_mut().poll(cx);
             }
-            Request::Server { now, wake_at } => {
-                let wake_at = wake_at.map_or(deadline, |earlier| earlier.min(deadline));
-                let wake_at = Some(wake_at);
-                REQUEST.set(Request::Server { now, wake_at });
-            }
+            Request::WakeAt(earlier) if earlier <= deadline => {}
+            Request::None | Request::WakeAt(_) => REQUEST.set(Request::WakeAt(deadline)),
         }
         Poll::Pending
     }
@@ -128,7 +113,7 @@ mod tests {
         let mut timeouts = [HandshakeTimeout::default(), HandshakeTimeout::default()];
         let mut cx = Context::from_waker(std::task::Waker::noop());
         let mut poll = |shortest: Duration| {
-            poll_in_server(None, || {
+            poll_in_server(|| {
                 let polled = timeouts
                     .iter_mut()
                     .zip([2 * shortest, shortest])
@@ -142,22 +127,7 @@ mod tests {
         tokio::time::advance(TIMEOUT).await;
         let wanted = (vec![false, true], Some(begin + 2 * TIMEOUT));
         assert_eq!(poll(TIMEOUT), wanted);
-        assert_eq!(poll_in_server(None, || ()).1, None, "of another handshake");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn time_of_the_accept_begins_a_timeout() {
-        let timer = Tokio::current().timer();
-        let mut timeout = HandshakeTimeout::default();
-        let mut cx = Context::from_waker(std::task::Waker::noop());
-        let accepted_at = timer.now();
-        tokio::time::advance(TIMEOUT / 2).await;
-        let mut poll = |now| poll_in_server(now, || timeout.poll(TIMEOUT, &timer, &mut cx));
-        let wanted = (Poll::Pending, Some(accepted_at + TIMEOUT));
-        assert_eq!(poll(Some(accepted_at)), wanted);
-        assert_eq!(poll(None), wanted);
-        tokio::time::advance(TIMEOUT / 2).await;
-        assert_eq!(poll(None), (Poll::Ready(()), None));
+        assert_eq!(poll_in_server(|| ()).1, None, "of another handshake");
     }
 
     #[tokio::test(start_paused = true)]
