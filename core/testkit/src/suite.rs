@@ -307,6 +307,7 @@ fn run_case(
             ),
         })
     });
+    watch.end();
     runtime.shutdown_background();
     result
 }

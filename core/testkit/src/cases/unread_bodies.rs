@@ -44,8 +44,8 @@ async fn small_body_is_drained_after_response(subject: AnySubject) {
         let server = subject.serve();
         let mut client = server.client().await;
         for _ in 0..100 {
-            client.send(post("/", 20)).await;
             timer.restart();
+            client.send(post("/", 20)).await;
             client.send(pattern(20)).await;
             timer.step();
             let response = client.response().await;

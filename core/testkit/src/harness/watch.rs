@@ -12,7 +12,10 @@ use std::{
     panic::{self, PanicHookInfo},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{
+            AtomicBool, AtomicU64,
+            Ordering::{Relaxed, SeqCst},
+        },
     },
     thread,
 };
@@ -39,6 +42,8 @@ pub(crate) struct Watch {
     waits: Mutex<Vec<(u64, Cow<'static, str>)>>,
     panics: Mutex<Vec<Panicked>>,
     notes: Mutex<Vec<String>>,
+    /// Its runtime ends, or has ended.
+    has_ended: AtomicBool,
 }
 
 /// A panic: its message, its location and its thread.
@@ -70,6 +75,11 @@ impl Watch {
         Entered
     }
 
+    /// Says that the runtime of this case ends.
+    pub(crate) fn end(&self) {
+        self.has_ended.store(true, SeqCst);
+    }
+
     /// What the case waits for now.
     pub(crate) fn waits(&self) -> Vec<String> {
         let waits = lock(&self.waits);
@@ -83,8 +93,7 @@ impl Watch {
 
     /// Why the transport is wrong, even if the client got what it expected.
     pub(crate) fn transport_fault(&self) -> Option<String> {
-        let of_transport = |panic: &Panicked| !panic.is_assertion && !panic.is_after_the_case();
-        let panicked = self.panics().iter().any(of_transport);
+        let panicked = self.panics().iter().any(|panic| !panic.is_assertion);
         let would_block = self.notes().iter().any(|note| note == WOULD_BLOCK);
         let why = match (panicked, would_block) {
             (true, _) => "the transport panicked",
@@ -190,6 +199,8 @@ pub(crate) fn record_panics() {
             return;
         }
         match current() {
+            // A thread without a runtime goes on after the end of its case.
+            Some(watch) if watch.has_ended.load(SeqCst) && panicked.is_of_an_ended_runtime() => {}
             Some(watch) => lock(&watch.panics).push(panicked),
             None => {
                 let mut elsewhere = lock(&ELSEWHERE);
@@ -205,9 +216,8 @@ pub(crate) fn record_panics() {
 }
 
 impl Panicked {
-    /// The case has ended, and with it its runtime. A thread without a runtime has used a timer of
-    /// tokio afterwards.
-    fn is_after_the_case(&self) -> bool {
+    /// Something has used a timer of a tokio runtime that has ended.
+    fn is_of_an_ended_runtime(&self) -> bool {
         self.message.contains("is being shutdown")
     }
 
@@ -293,7 +303,7 @@ mod tests {
             is_assertion: false,
         };
         let message = text_of(&*polled.unwrap_err()).unwrap().to_owned();
-        assert!(panicked(&message).is_after_the_case(), "{message}");
-        assert!(!panicked("index out of bounds").is_after_the_case());
+        assert!(panicked(&message).is_of_an_ended_runtime(), "{message}");
+        assert!(!panicked("index out of bounds").is_of_an_ended_runtime());
     }
 }
