@@ -296,6 +296,7 @@ pub(crate) async fn upgraded_connection_counts_until_it_ends<K: Kit>(kit: K) {
             .max_per_origin(1)
             .queue_timeout(Duration::from_millis(50)),
     );
+    let mut tries = 0;
     let response = loop {
         let request = Request::get(script.uri("/"));
         let request = request
@@ -306,6 +307,8 @@ pub(crate) async fn upgraded_connection_counts_until_it_ends<K: Kit>(kit: K) {
             // Connecting took longer than that. The attempt goes on, for the next request.
             Err(error) => assert_eq!(error.kind(), ErrorKind::QueueTimeout),
         }
+        tries += 1;
+        assert!(tries < 1000, "no request got the connection");
     };
     assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
     let upgraded = hyper::upgrade::on(response).await.unwrap();
