@@ -5,6 +5,8 @@ use crate::{
     transports::TRANSPORTS,
 };
 use anyport::Limits;
+use std::time::Duration;
+use tokio::time::{sleep, timeout};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_transport_serves_and_its_connections_are_counted() {
@@ -17,9 +19,13 @@ async fn every_transport_serves_and_its_connections_are_counted() {
         }
     }
     // A listener that is being polled counts, too.
-    while server.handle.connections() != server.len() {
-        tokio::task::yield_now().await;
-    }
+    let counted = async {
+        while server.handle.connections() != server.len() {
+            sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let all = timeout(GRACE, counted).await;
+    all.unwrap_or_else(|_| panic!("{} are counted", server.handle.connections()));
     let report = server.handle.shutdown(GRACE).await.unwrap();
     assert_eq!(
         (report.completed, report.aborted),
