@@ -13,7 +13,6 @@ use crate::{
         faulty_listener::{ListenerFault, Mode},
         retries::{retry_if_late, retry_if_late_with},
         upgraded::{assert_echo, upgraded},
-        watch,
     },
 };
 use anyport_core::observe::DrainReport;
@@ -43,7 +42,7 @@ cases![
 
 /// A grace that no case uses up. A peer gets a tenth of it to complete a message, which is enough.
 pub(crate) const AMPLE: Duration = Duration::from_secs(60);
-/// How long a client waits that a stopped listener keeps out.
+/// How long a client waits that a stopped listener keeps out. Enough for any transport.
 const KEPT_OUT: Duration = Duration::from_secs(10);
 /// Duration of the lame duck stage: idle connections may still send requests.
 const LAME_DUCK: Duration = Duration::from_secs(1);
@@ -87,7 +86,7 @@ async fn stopped_listener_keeps_new_clients_out(subject: AnySubject) {
         client.exactly(4).await.ok()
     };
     // A client that is kept out is refused, or waits in vain.
-    let echo = timeout(KEPT_OUT * watch::wait_factor(), a_client).await;
+    let echo = timeout(KEPT_OUT, a_client).await;
     assert!(
         !matches!(echo, Ok(Some(_))),
         "in a drain, the server called `Listener::stop` of each worker; a client that connected \
