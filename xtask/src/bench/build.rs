@@ -44,13 +44,9 @@ pub(super) fn build(context: &Context, targets: &[Target]) -> Result<Binaries, I
 }
 
 fn build_package(context: &Context, package: Package) -> anyhow::Result<PathBuf> {
-    let (folder, target_dir) = match package.is_peer {
-        false => (context.root.clone(), context.target_dir.clone()),
-        // In the same target directory, for `cargo clean` and .gitignore.
-        true => (
-            context.root.join("benches/peers"),
-            context.target_dir.join("peers"),
-        ),
+    let folder = match package.is_peer {
+        false => context.root.clone(),
+        true => context.root.join("benches/peers"),
     };
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command
@@ -58,7 +54,8 @@ fn build_package(context: &Context, package: Package) -> anyhow::Result<PathBuf>
         .args(["build", "--locked", "--profile", PROFILE])
         .args(["--package", package.name, "--bin", package.binary])
         .args(["--message-format", "json-render-diagnostics"])
-        .args(["--target-dir", target_dir.as_str()])
+        // One for both workspaces, so that dependencies with the same features are built once.
+        .args(["--target-dir", context.target_dir.as_str()])
         .stdin(Stdio::null())
         .stdout(Stdio::piped());
     if !package.features.is_empty() {

@@ -101,15 +101,15 @@ fn failure_costs_only_the_rows_of_its_target() {
         program.display()
     );
     let arguments = format!(
-        "--server | {user} | --server | ends=exit 7 | --only | tcp,tcp-per-core,monoio-epoll,axum \
+        "--server | {user} | --server | ends=exit 7 | --only | tcp,tcp-per-core,monoio-epoll,actix \
         | --workload | plaintext | --time | 4s | --output | FOLDER/run"
     );
-    let faults = "peer-axum does not build;tcp does not start;tcp-per-core aborts;\
+    let faults = "peer-actix does not build;tcp does not start;tcp-per-core aborts;\
         monoio-epoll sends another body";
     let run = Bench::start(faults, &arguments).finish();
     assert_eq!(run.code, Some(1), "{}", run.stderr);
     for (target, expected) in [
-        ("axum", "`peer-axum` does not build"),
+        ("actix", "`peer-actix` does not build"),
         ("tcp", "cannot start on purpose"),
         ("tcp-per-core", "the server ended (signal: 6"),
         (
@@ -146,7 +146,7 @@ fn killed_bench_leaves_no_server() {
 }
 
 fn signal_during_a_build_leaves_no_compiler() {
-    let bench = Bench::start("peer-by-hand builds forever", SHORT);
+    let bench = Bench::start("peer-references builds forever", SHORT);
     bench.wait_for_compiler();
     kill_process(bench.pid(), Signal::TERM).unwrap();
     assert_eq!(bench.finish().code, Some(130));

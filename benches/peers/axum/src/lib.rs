@@ -13,7 +13,7 @@ use axum::{
     serve::ListenerExt as _,
 };
 use clap::Parser;
-use std::{num::NonZeroUsize, process::ExitCode};
+use std::{ffi::OsString, num::NonZeroUsize};
 use tokio::{net::TcpListener, runtime::Builder};
 
 #[derive(Debug, Parser)]
@@ -27,16 +27,13 @@ struct Options {
     workers: NonZeroUsize,
 }
 
-/// The whole of a server's `main`.
-#[must_use]
-pub fn run() -> ExitCode {
-    match serve(&Options::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+/// Serves, as the arguments say; the first one is the program's name.
+///
+/// # Errors
+///
+/// When it cannot listen.
+pub fn run(arguments: Vec<OsString>) -> anyhow::Result<()> {
+    serve(&Options::parse_from(arguments))
 }
 
 fn serve(options: &Options) -> anyhow::Result<()> {

@@ -10,8 +10,8 @@ const OURS: Package = Package {
     features: "all-transports",
     binary: "anyport-bench-server",
 };
-/// The references: hyper by hand on each runtime.
-const BY_HAND: Package = peer_package("peer-by-hand", "");
+/// hyper by hand on each runtime, and `axum::serve`.
+const REFERENCES: Package = peer_package("peer-references", "");
 
 /// hyper by hand on a runtime with a thread per core.
 const THREAD_BOUND: Unsupported = Unsupported {
@@ -77,7 +77,7 @@ pub(in crate::bench) fn all() -> Vec<Target> {
         by_hand("hyper-rustls", Tls, &["tokio-rustls"]),
         by_hand("hyper-monoio-tls", Tls, &["monoio", "--io", "compat"]).by_io_uring(),
         by_hand("hyper-glommio-tls", Tls, &["glommio"]).by_io_uring(),
-        peer("axum", peer_package("peer-axum", "")).scaling(),
+        peer("axum", REFERENCES).built(REFERENCES, &["axum"]).scaling(),
         peer("actix", peer_package("peer-actix", "")).scaling(),
         ntex("ntex", "tokio"),
         ntex("ntex-uring", "uring").by_io_uring(),
@@ -137,7 +137,7 @@ fn by_hand(name: &'static str, transport: Transport, arguments: &[&'static str])
         } else {
             &[THREAD_BOUND]
         },
-        ..peer(name, BY_HAND).built(BY_HAND, arguments)
+        ..peer(name, REFERENCES).built(REFERENCES, arguments)
     }
     .with_http2_flag()
 }

@@ -1,5 +1,5 @@
-//! All references in one program, so that they are built and optimized once: hyper by hand on each
-//! runtime, which the first argument names.
+//! What every run measures beside anyport, in one program, so that it is built and optimized once:
+//! hyper by hand on each runtime, and `axum::serve`. The first argument names one.
 
 use std::{env, ffi::OsString, process::ExitCode};
 
@@ -18,17 +18,18 @@ pub fn run() -> ExitCode {
 fn serve(mut arguments: Vec<OsString>) -> anyhow::Result<()> {
     anyhow::ensure!(
         arguments.len() > 1,
-        "name a runtime: tokio, tokio-rustls, monoio or glommio"
+        "name a server: tokio, tokio-rustls, monoio, glommio or axum"
     );
-    let runtime = arguments.remove(1);
-    match runtime.to_str() {
+    let name = arguments.remove(1);
+    match name.to_str() {
         Some("tokio") => peer_hyper::run(arguments),
         Some("tokio-rustls") => peer_rustls::run(arguments),
         Some("monoio") => peer_monoio::run(arguments),
         Some("glommio") => peer_glommio::run(arguments),
+        Some("axum") => peer_axum::run(arguments),
         _ => anyhow::bail!(
-            "{} is no runtime; there are tokio, tokio-rustls, monoio and glommio",
-            runtime.display()
+            "{} is no server; there are tokio, tokio-rustls, monoio, glommio and axum",
+            name.display()
         ),
     }
 }
