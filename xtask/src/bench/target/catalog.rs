@@ -77,7 +77,9 @@ pub(in crate::bench) fn all() -> Vec<Target> {
         by_hand("hyper-rustls", Tls, &["tokio-rustls"]),
         by_hand("hyper-monoio-tls", Tls, &["monoio", "--io", "compat"]).by_io_uring(),
         by_hand("hyper-glommio-tls", Tls, &["glommio"]).by_io_uring(),
-        peer("axum", REFERENCES).built(REFERENCES, &["axum"]).scaling(),
+        peer("axum", REFERENCES)
+            .built(REFERENCES, &["axum"])
+            .scaling(),
         peer("actix", peer_package("peer-actix", "")).scaling(),
         ntex("ntex", "tokio"),
         ntex("ntex-uring", "uring").by_io_uring(),
