@@ -1,17 +1,19 @@
-//! Buffers that an operation owns while the kernel uses them: three sizes, pooled per thread.
+//! Buffers that an operation owns while the kernel uses them: four sizes, pooled per thread.
 use monoio::buf::{IoBuf, IoBufMut};
 use std::{
     cell::{Cell, RefCell},
     mem,
 };
 
-/// The sizes of buffers: for an idle connection, for a request head, for bodies. A peer that fills
-/// one gets the next larger size.
-const SIZES: [usize; 3] = [192, 4 * 1024, 16 * 1024];
+/// The sizes of buffers: for an idle connection, for a request head, for bodies, and for large
+/// uploads. A peer that fills one gets the next larger size.
+const SIZES: [usize; 4] = [192, 4 * 1024, 16 * 1024, 64 * 1024];
 
 pub(crate) const SMALL: usize = SIZES[0];
-/// The largest size: one operation carries no more.
-pub(crate) const LARGEST: usize = SIZES[SIZES.len() - 1];
+/// The largest size: one operation reads no more.
+const LARGEST: usize = SIZES[SIZES.len() - 1];
+/// A larger write is not copied into a buffer.
+pub(crate) const MAX_COPIED: usize = 16 * 1024;
 
 /// How many bytes of each size a thread pools: as much as a burst needs.
 const MAX_POOLED_BYTES: usize = 1024 * 1024;
@@ -185,8 +187,8 @@ mod tests {
     fn next_size_grows_after_a_full_buffer() {
         let sizes = |bytes| Buffer::with_capacity(bytes).next_size();
         assert_eq!(
-            [0, 192, 193, 16_384].map(sizes),
-            [4096, 4096, 16_384, 16_384]
+            [0, 192, 193, 16_384, 65_536].map(sizes),
+            [4096, 4096, 16_384, 65_536, 65_536]
         );
     }
 }

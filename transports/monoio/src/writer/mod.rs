@@ -4,7 +4,7 @@
 //! [`Writability`](crate::writability::Writability).
 use crate::{
     Driver,
-    buffer::{Buffer, LARGEST},
+    buffer::{Buffer, MAX_COPIED},
     send_queue::{self, PendingSend},
     tick,
     write_half::WriteHalf,
@@ -191,7 +191,7 @@ impl<S: AsyncWriteRent + 'static> Writer<S> {
 /// Whether a write of this size is sent by a system call. With epoll an operation is a system call
 /// as well. With io_uring it saves one, but copies the bytes.
 fn prefers_syscall(bytes: usize) -> bool {
-    bytes > LARGEST || Driver::current() == Some(Driver::Epoll)
+    bytes > MAX_COPIED || Driver::current() == Some(Driver::Epoll)
 }
 
 impl<S: AsyncWriteRent + 'static> PendingSend for Writer<S> {
