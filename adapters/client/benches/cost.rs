@@ -5,7 +5,8 @@
 //! Each client runs in a process of its own, and sends one request after another on one connection
 //! to a thread of this process. `hyper-timer` is bare hyper on a runtime that has a timer, as the
 //! client's has: tokio then computes a timeout whenever it waits. `send` is `Client::send`,
-//! `no-retries` is the same without the copy that a retry needs. `service` is the tower service.
+//! `no-retries` is the same without the copy that a retry needs, and `head-timeout` is `send` with a
+//! timeout. `service` is the tower service.
 //!
 //! - `instructions`: user instructions per request, as callgrind counts them
 //! - `allocations`: allocations per request, as memcheck counts them
@@ -38,11 +39,12 @@ use std::{
 };
 use tower::ServiceExt;
 
-const CLIENTS: [&str; 6] = [
+const CLIENTS: [&str; 7] = [
     "hyper",
     "hyper-timer",
     "send",
     "no-retries",
+    "head-timeout",
     "service",
     "legacy",
 ];
@@ -97,6 +99,7 @@ async fn run(client: &str, address: SocketAddr, requests: u32) -> Result<()> {
     let fixed = Fixed::new(TcpConnector::new(), address);
     let builder = match client {
         "no-retries" => Client::builder(fixed).without_retries(),
+        "head-timeout" => Client::builder(fixed).head_timeout(Duration::from_secs(30)),
         _ => Client::builder(fixed),
     };
     let ours = builder.build_per_worker::<TokioPerCore, Empty<Bytes>>();
@@ -120,7 +123,7 @@ async fn run(client: &str, address: SocketAddr, requests: u32) -> Result<()> {
                 read(sender.send_request(request).await?).await?;
             }
         }
-        "send" | "no-retries" => {
+        "send" | "no-retries" | "head-timeout" => {
             for _ in 0..requests {
                 read(ours.send(request(&uri)).await?).await?;
             }
@@ -211,7 +214,7 @@ fn main() -> Result<()> {
             ["cpu"] => break,
             _ => bail!("which cost? instructions, allocations or cpu"),
         };
-        println!("{client:11} {figure:8.1} {unit}");
+        println!("{client:12} {figure:8.1} {unit}");
     }
     if arguments == ["cpu"] {
         let mut least = [f64::INFINITY; CLIENTS.len()];
@@ -221,7 +224,7 @@ fn main() -> Result<()> {
             }
         }
         for (client, least) in CLIENTS.into_iter().zip(least) {
-            println!("{client:11} {least:8.0} ns of CPU per request");
+            println!("{client:12} {least:8.0} ns of CPU per request");
         }
     }
     Ok(())
