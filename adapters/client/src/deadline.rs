@@ -40,6 +40,11 @@ impl Deadline {
     }
 }
 
+/// The earlier one of two times. `None` is never.
+pub(crate) fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    [one, other].into_iter().flatten().min()
+}
+
 /// The output of a future, or `None` at its end. `None` as the end is never. No timer is made
 /// before the future is pending.
 pub(crate) fn until<F: Future>(
@@ -98,20 +103,17 @@ impl Alarm {
             self.sleep = None;
             return;
         };
-        match &mut self.sleep {
-            Some(sleep) => timer.reset(sleep, at),
-            none => *none = Some(timer.sleep_until(at)),
-        }
-        if self.has_fired(waker) {
+        let sleep = match &mut self.sleep {
+            Some(sleep) => {
+                timer.reset(sleep, at);
+                sleep
+            }
+            none => none.insert(timer.sleep_until(at)),
+        };
+        let cx = &mut Context::from_waker(waker);
+        if sleep.as_mut().poll(cx).is_ready() {
             waker.wake_by_ref();
         }
-    }
-
-    /// Whether the time has come. Otherwise the waker will be woken.
-    pub(crate) fn has_fired(&mut self, waker: &Waker) -> bool {
-        let cx = &mut Context::from_waker(waker);
-        let sleep = self.sleep.as_mut();
-        sleep.is_some_and(|sleep| sleep.as_mut().poll(cx).is_ready())
     }
 }
 

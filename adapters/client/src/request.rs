@@ -2,8 +2,8 @@
 use crate::{
     Error, MakeConnection, ResponseBody,
     client_runtime::ClientRuntime,
-    connection::{ConnState, Failure, PooledConn},
-    deadline::{Deadline, until},
+    connection::{ConnState, Failure, PooledConn, Timeout},
+    deadline::Deadline,
     error::ErrorKind,
     pool::{CheckedOut, Pool, Wanted},
     request_body::{ClientBody, RequestBody},
@@ -12,7 +12,12 @@ use crate::{
     waiting::Waiting,
 };
 use http::{Request, Response};
-use std::{future::Future, pin::pin, sync::Arc};
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+};
 
 /// It is no `async fn`, which would hold the request twice: as its argument, and as its variable.
 pub(crate) fn send<F, B, M>(
@@ -49,11 +54,16 @@ where
                 pooled: &pooled,
             };
             // Pinned here, because it is large.
-            let sending = pin!(pooled.send(request));
+            let mut sending = pin!(pooled.send(request));
             let head = Deadline::after(&pool.timer, ErrorKind::HeadTimeout, timeouts.head);
             let deadline = head.or(whole);
             let origin = &pooled.conn_state.facts.origin;
-            let failure = match until(&pool.timer, deadline.end, sending).await {
+            let mut timeout = Timeout::new(&*pooled.conn_state);
+            let exchange = poll_fn(|cx| match sending.as_mut().poll(cx) {
+                Poll::Ready(result) => Poll::Ready(Some(result)),
+                Poll::Pending => timeout.poll(deadline.end, cx).map(|()| None),
+            });
+            let failure = match exchange.await {
                 Some(Ok(response)) => {
                     drop(in_flight);
                     return Ok(response.map(|body| {

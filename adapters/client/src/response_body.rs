@@ -1,9 +1,15 @@
 //! The body of a response.
-use crate::{Error, connection::ConnState, deadline::Deadline, error::ErrorKind, request::Stream};
+use crate::{
+    Error,
+    connection::{ConnState, Timeout},
+    deadline::{Deadline, earlier},
+    error::ErrorKind,
+    request::Stream,
+};
 use anyport_core::runtime::SharedTimer;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::{body::Incoming, rt::Sleep};
+use hyper::body::Incoming;
 use std::{
     fmt,
     pin::Pin,
@@ -38,7 +44,7 @@ struct Timeouts {
     end: Option<Instant>,
     /// The end of the current gap.
     gap_end: Option<Instant>,
-    sleep: Option<Pin<Box<dyn Sleep>>>,
+    timeout: Timeout<Arc<ConnState>>,
 }
 
 impl ResponseBody {
@@ -53,43 +59,33 @@ impl ResponseBody {
     ) -> Self {
         let has_more = !incoming.is_end_stream();
         let is_limited = gap < Duration::MAX || whole.end.is_some();
+        let timeouts = (has_more && is_limited).then(|| {
+            Box::new(Timeouts {
+                timer: timer.clone(),
+                gap,
+                whole: whole.limit,
+                end: whole.end,
+                gap_end: None,
+                timeout: Timeout::new(Arc::clone(&conn_state)),
+            })
+        });
         Self {
             incoming,
             conn_state,
             stream: stream.filter(|_| has_more),
-            timeouts: (has_more && is_limited).then(|| Timeouts::new(timer, gap, whole)),
+            timeouts,
         }
     }
 }
 
 impl Timeouts {
-    fn new(timer: &SharedTimer, gap: Duration, whole: &Deadline) -> Box<Self> {
-        Box::new(Self {
-            timer: timer.clone(),
-            gap,
-            whole: whole.limit,
-            end: whole.end,
-            gap_end: None,
-            sleep: None,
-        })
-    }
-
     /// Ready with the timeout that has passed.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(ErrorKind, Duration)> {
         if self.gap_end.is_none() {
             self.gap_end = self.timer.now().checked_add(self.gap);
-            let Some(end) = [self.gap_end, self.end].into_iter().flatten().min() else {
-                return Poll::Pending;
-            };
-            match &mut self.sleep {
-                Some(sleep) => self.timer.reset(sleep, end),
-                none => *none = Some(self.timer.sleep_until(end)),
-            }
         }
-        let Some(sleep) = &mut self.sleep else {
-            return Poll::Pending;
-        };
-        ready!(sleep.as_mut().poll(cx));
+        let end = earlier(self.gap_end, self.end);
+        ready!(self.timeout.poll(end, cx));
         Poll::Ready(match (self.end, self.gap_end) {
             (Some(end), gap_end) if gap_end.is_none_or(|gap_end| end <= gap_end) => {
                 (ErrorKind::Timeout, self.whole)

@@ -1,5 +1,6 @@
 //! What a connection's task, its stream and its response bodies tell each other. It is `Send` and
 //! `Sync` on every runtime, since hyper moves upgraded streams and bodies between threads.
+use super::timeout::Deadlines;
 use crate::pool::{OriginFacts, lock};
 use std::{
     sync::{
@@ -16,8 +17,9 @@ pub(crate) struct ConnState {
     task: Mutex<Option<Waker>>,
     /// The stream is closed.
     is_closed: AtomicBool,
-    /// The timer of the task has fired.
+    /// The timer of the task has fired, or has to fire earlier.
     is_due: AtomicBool,
+    pub(super) deadlines: Deadlines,
     /// Successful reads since [`expect_read`](Self::expect_read). The end of the stream is one.
     reads: AtomicUsize,
     /// HTTP/2: requests that have ended, and that the task has not yet counted.
@@ -34,6 +36,7 @@ impl ConnState {
             task: Mutex::new(None),
             is_closed: AtomicBool::new(false),
             is_due: AtomicBool::new(false),
+            deadlines: Deadlines::default(),
             reads: AtomicUsize::new(0),
             ended: AtomicUsize::new(0),
             awaits_settings: AtomicBool::new(false),
@@ -74,7 +77,13 @@ impl ConnState {
         }
     }
 
-    /// Whether the timer has fired since the last call.
+    /// Wakes the task, which arms its timer anew.
+    pub(super) fn make_due(&self) {
+        self.is_due.store(true, Ordering::Release);
+        self.wake_task();
+    }
+
+    /// Whether the timer has fired, or has to be armed anew, since the last call.
     #[inline]
     pub(super) fn take_due(&self) -> bool {
         self.is_due.load(Ordering::Relaxed) && self.is_due.swap(false, Ordering::Acquire)
@@ -124,10 +133,9 @@ impl ConnState {
 }
 
 /// The waker of the connection's timer. So the task sees whether it was the timer that woke it, and
-/// polls the timer only then.
+/// looks at the deadlines only then.
 impl Wake for ConnState {
     fn wake(self: Arc<Self>) {
-        self.is_due.store(true, Ordering::Release);
-        self.wake_task();
+        self.make_due();
     }
 }

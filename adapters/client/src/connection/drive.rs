@@ -3,7 +3,7 @@ use super::{Attempt, ClientIo, PooledConn, pooled_conn::Progress};
 use crate::{
     Error, MakeConnection,
     client_runtime::ClientRuntime,
-    deadline::{Alarm, until},
+    deadline::{Alarm, earlier, until},
     pool::Pool,
     request_body::ClientBody,
 };
@@ -14,7 +14,7 @@ use std::{
     pin::pin,
     sync::Arc,
     task::{Context, Poll, Waker},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// How long a connection may take to send its last bytes.
@@ -97,8 +97,13 @@ async fn run<F, B, M>(
     // timer polled.
     let timer_waker = Waker::from(Arc::clone(conn_state));
     let mut alarm = Alarm::default();
-    alarm.set(&pool.timer, pool.expire(conn), &timer_waker);
-    let (mut registered, mut is_closing) = (None, false);
+    let mut arm = |close_at: Option<Instant>| {
+        let end = earlier(close_at, pool.expire(conn));
+        let end = conn_state.deadlines.expire(pool.timer.now(), end);
+        alarm.set(&pool.timer, end, &timer_waker);
+    };
+    arm(None);
+    let (mut registered, mut close_at) = (None, None);
     poll_fn(|cx| {
         conn_state.register(cx.waker(), &mut registered);
         // The connection may end with an error: the request that was sent on it has it.
@@ -107,18 +112,17 @@ async fn run<F, B, M>(
         }
         match pooled.progress() {
             Progress::Ended => pool.put_back(conn),
-            Progress::Closing if !is_closing => {
-                is_closing = true;
-                let end = pool.timer.now().checked_add(CLOSE_TIMEOUT);
-                alarm.set(&pool.timer, end, &timer_waker);
+            Progress::Closing if close_at.is_none() => {
+                close_at = pool.timer.now().checked_add(CLOSE_TIMEOUT);
+                arm(close_at);
             }
             Progress::Closing | Progress::Pending => {}
         }
-        if conn_state.take_due() && alarm.has_fired(&timer_waker) {
-            if is_closing {
+        if conn_state.take_due() {
+            if close_at.is_some_and(|at| at <= pool.timer.now()) {
                 return Poll::Ready(());
             }
-            alarm.set(&pool.timer, pool.expire(conn), &timer_waker);
+            arm(close_at);
         }
         Poll::Pending
     })

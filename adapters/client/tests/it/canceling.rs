@@ -68,7 +68,8 @@ pub(crate) async fn request_dropped_at_any_poll_leaves_nothing<K: Kit>(kit: K) {
         }
     });
     for cap in [1, 2] {
-        let client = kit.build(kit.builder().max_per_origin(cap));
+        let builder = kit.builder().max_per_origin(cap);
+        let client = kit.build(builder.head_timeout(Duration::from_secs(600)));
         let mut finished = 0;
         for polls in 0..100 {
             let dropped = (0..4).map(|_| DropAfter {

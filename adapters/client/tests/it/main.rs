@@ -13,6 +13,7 @@ mod http2;
 mod kit;
 mod pooling;
 mod server;
+mod timeouts;
 
 use anyport_testkit::requirements::Tests;
 use std::process::ExitCode;
@@ -54,5 +55,5 @@ fn main() -> ExitCode {
         faults::server_that_restarts_is_reached_again,
         faults::upgraded_connection_counts_until_it_ends,
     );
-    factories::tests(tests).run()
+    timeouts::tests(factories::tests(tests)).run()
 }
