@@ -21,7 +21,7 @@ use std::{convert::Infallible, time::Duration};
 
 #[derive(Parser)]
 #[command(about = "Forwards each request to a target, and the response to the client")]
-struct Options {
+pub(crate) struct Options {
     /// tcp, tcp-per-core, unix, tls, or, as features of the examples, monoio and glommio.
     #[arg(long, default_value = "tcp")]
     transport: String,
@@ -88,7 +88,7 @@ macro_rules! proxy {
     }};
 }
 
-fn server(options: &Options) -> Result<Server> {
+pub(crate) fn server(options: &Options) -> Result<Server> {
     let (tcp, unix) = (Tcp::bind(&*options.listen), Unix::bind(&*options.listen));
     let tls = || TlsConfig::self_signed(["localhost"]);
     Ok(match &*options.transport {

@@ -1,15 +1,20 @@
 //! Autobahn's server against the client, over each transport.
-use crate::{LOCAL, TIMEOUT, cases, check_report, missing};
+use crate::{
+    LOCAL, TIMEOUT, all_cases, check_report, compressed_cases, config, echo, keeps_contexts,
+    missing, needs_release,
+    reverse_proxy::{self, Options},
+};
 use anyport::{
-    Runtime, Tcp,
+    Runtime, Server, Tcp,
     protocol::Accepted,
     runtime::{TokioIo, TokioPerCore, block_on},
     serve_raw_with,
     tls::{Roots, TlsClientConfig, TlsConfig, TlsConnectorExt, TlsExt},
-    transport::{Connector, Target, tcp::TcpConnector},
-    ws::{ClientHandshake, Config, Deflate, WebSocket},
+    transport::{Connector, Endpoint, Target, tcp::TcpConnector, unix::UnixConnector},
+    ws::{ClientHandshake, Deflate},
 };
 use anyport_testkit::requirements::{self, Tests};
+use clap::Parser;
 use std::{
     fs,
     net::{SocketAddr, TcpListener, TcpStream},
@@ -19,71 +24,121 @@ use std::{
 };
 use tokio::{io::copy_bidirectional, task::spawn_blocking};
 
-/// Runs this many cases of the server at an address.
-type Run = fn(SocketAddr, usize);
+/// What a client does.
+#[derive(Clone, Copy)]
+struct Work {
+    server: SocketAddr,
+    /// How many cases the server has.
+    count: usize,
+    deflate: Deflate,
+    http2: bool,
+}
+
+type Run = fn(Work);
 
 pub(crate) fn tests(mut tests: Tests) -> Tests {
     let clients: &[(&str, Run)] = &[
-        ("tcp", |addr, count| {
-            let run = move || run::<TokioPerCore>(TcpConnector::new(), addr.into(), addr, count);
-            block_on::<TokioPerCore, _>(None, run).unwrap();
-        }),
+        ("tcp", over_tcp),
         ("tls", over_tls),
+        ("unix", over_unix),
+        ("http2", over_http2),
         #[cfg(all(feature = "monoio", target_os = "linux"))]
-        ("monoio", |addr, count| {
+        ("monoio", |work| {
             use anyport::transport::monoio::{MonoioConnector, MonoioPerCore};
-            let run =
-                move || run::<MonoioPerCore>(MonoioConnector::new(), addr.into(), addr, count);
+            let target = work.server.into();
+            let run = move || run::<MonoioPerCore>(MonoioConnector::new(), target, work);
             block_on::<MonoioPerCore, _>(None, run).unwrap();
         }),
         #[cfg(all(feature = "glommio", target_os = "linux"))]
-        ("glommio", |addr, count| {
+        ("glommio", |work| {
             use anyport::transport::glommio::{GlommioConnector, GlommioPerCore};
-            let run =
-                move || run::<GlommioPerCore>(GlommioConnector::new(), addr.into(), addr, count);
+            let target = work.server.into();
+            let run = move || run::<GlommioPerCore>(GlommioConnector::new(), target, work);
             block_on::<GlommioPerCore, _>(None, run).unwrap();
         }),
     ];
     for (name, run) in clients {
         let name = format!("autobahn_with_a_client_over_{name}");
-        tests = tests.unless(missing(), &name, || passes(*run));
+        let passes = || passes(&all_cases(), Deflate::default(), *run);
+        tests = tests.unless(missing(), &name, passes);
     }
-    tests
+    let name = "autobahn_with_a_client_that_keeps_contexts";
+    let passes = || passes(&compressed_cases(), keeps_contexts(), over_tcp);
+    tests.unless(missing().or_else(needs_release), name, passes)
+}
+
+fn over_tcp(work: Work) {
+    let target = work.server.into();
+    let run = move || run::<TokioPerCore>(TcpConnector::new(), target, work);
+    block_on::<TokioPerCore, _>(None, run).unwrap();
 }
 
 /// Autobahn's server has no TLS, so a relay in front of it adds TLS.
-fn over_tls(addr: SocketAddr, count: usize) {
+fn over_tls(work: Work) {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let authority = made.cert.pem();
     let config = TlsConfig::from_pem(made.cert.pem(), made.signing_key.serialize_pem());
+    let addr = work.server;
+    let relay = move |connection: Accepted<_>| async move {
+        let mut server = tokio::net::TcpStream::connect(addr).await.unwrap();
+        // An error is the end of a case that breaks the connection.
+        let _ = copy_bidirectional(&mut TokioIo::new(connection), &mut server).await;
+    };
+    let relay = serve_raw_with(Tcp::bind(LOCAL).tls(config), relay);
+    behind(relay, move |endpoint| {
+        let target = Target::new(endpoint).with_host("localhost");
+        let config = TlsClientConfig::new(Roots::pem(authority));
+        let connector = TcpConnector::new().tls(config).unwrap();
+        let run = move || run::<TokioPerCore>(connector, target, work);
+        block_on::<TokioPerCore, _>(None, run).unwrap();
+    });
+}
+
+fn over_unix(work: Work) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("proxy.sock");
+    let proxy = proxy("unix", path.to_str().unwrap(), work.server);
+    behind(proxy, move |endpoint| {
+        let run = move || run::<TokioPerCore>(UnixConnector::new(), Target::new(endpoint), work);
+        block_on::<TokioPerCore, _>(None, run).unwrap();
+    });
+}
+
+/// The example's proxy passes a WebSocket of HTTP/2 to a server of HTTP/1.1.
+fn over_http2(work: Work) {
+    let work = Work {
+        http2: true,
+        ..work
+    };
+    behind(proxy("tcp", LOCAL, work.server), move |endpoint| {
+        let run = move || run::<TokioPerCore>(TcpConnector::new(), Target::new(endpoint), work);
+        block_on::<TokioPerCore, _>(None, run).unwrap();
+    });
+}
+
+/// The example's proxy in front of Autobahn's server.
+fn proxy(transport: &str, listen: &str, server: SocketAddr) -> Server {
+    let options =
+        format!("reverse_proxy --transport {transport} --listen {listen} --target http://{server}");
+    reverse_proxy::server(&Options::parse_from(options.split(' '))).unwrap()
+}
+
+/// Runs a client of this server.
+fn behind(server: Server, client: impl FnOnce(Endpoint) + Send + 'static) {
     requirements::block_on(async move {
-        let relay = move |connection: Accepted<_>| async move {
-            let mut server = tokio::net::TcpStream::connect(addr).await.unwrap();
-            // An error is the end of a case that breaks the connection.
-            let _ = copy_bidirectional(&mut TokioIo::new(connection), &mut server).await;
-        };
-        let relay = serve_raw_with(Tcp::bind(LOCAL).tls(config), relay);
-        let relay = relay.start().unwrap();
-        let target = Target::new(relay.endpoints()[0].clone()).with_host("localhost");
-        let running = spawn_blocking(move || {
-            block_on::<TokioPerCore, _>(None, move || {
-                let config = TlsClientConfig::new(Roots::pem(authority));
-                let connector = TcpConnector::new().tls(config).unwrap();
-                run::<TokioPerCore>(connector, target, addr, count)
-            })
-        });
-        running.await.unwrap().unwrap();
-        drop(relay.abort());
+        let running = server.start().unwrap();
+        let endpoint = running.endpoints()[0].clone();
+        spawn_blocking(move || client(endpoint)).await.unwrap();
+        drop(running.abort());
     });
 }
 
 /// Starts Autobahn's server, runs its cases, and checks its report.
-fn passes(run: Run) {
+fn passes(cases: &[&str], deflate: Deflate, run: Run) {
     let folder = tempfile::tempdir().unwrap();
     let report = folder.path().join("report");
     let specification = folder.path().join("spec.json");
-    let cases = cases();
-    let list = serde_json::to_string(&cases).unwrap();
+    let list = serde_json::to_string(cases).unwrap();
     // It cannot listen at port 0.
     let addr = TcpListener::bind(LOCAL).unwrap().local_addr().unwrap();
     let text = format!(
@@ -93,7 +148,12 @@ fn passes(run: Run) {
     let mut wstest = Command::new("wstest");
     wstest.args(["--mode", "fuzzingserver", "--webport", "0", "--spec"]);
     let _running = Wstest::start(wstest.arg(specification), addr);
-    run(addr, cases.len());
+    run(Work {
+        server: addr,
+        count: cases.len(),
+        deflate,
+        http2: false,
+    });
     check_report(&report, cases);
 }
 
@@ -123,32 +183,18 @@ impl Drop for Wstest {
 
 /// Runs each case, and lets the server write its report. The server expects its own address in
 /// each request.
-async fn run<R: Runtime>(
-    connector: impl Connector,
-    target: Target,
-    server: SocketAddr,
-    count: usize,
-) {
-    let config = Config::default()
-        .with_max_message(32 << 20)
-        .with_deflate(Deflate::default());
-    let cases = (1..=count).map(|case| format!("runCase?case={case}&agent=anyport"));
+async fn run<R: Runtime>(connector: impl Connector, target: Target, work: Work) {
+    let config = config(work.deflate);
+    let cases = (1..=work.count).map(|case| format!("runCase?case={case}&agent=anyport"));
     for path in cases.chain(["updateReports?agent=anyport".to_owned()]) {
         let connection = connector.connect(&target).await.unwrap().await.unwrap();
-        let handshake = ClientHandshake::new(format!("ws://{server}/{path}")).unwrap();
+        let handshake = ClientHandshake::new(format!("ws://{}/{path}", work.server)).unwrap();
         let timer = R::current().timer();
         // A busy server in Python may take longer than the default.
-        let handshake = handshake.with_config(config.clone());
-        let opened = handshake.with_deadline(TIMEOUT).open(connection, timer);
-        echo(opened.await.unwrap().0).await;
-    }
-}
-
-async fn echo(mut socket: WebSocket) {
-    while let Some(Ok(message)) = socket.recv().await {
-        // If it fails, `recv` returns the reason.
-        if message.is_data() {
-            let _ = socket.feed(message).await;
+        let mut handshake = handshake.with_config(config.clone()).with_deadline(TIMEOUT);
+        if work.http2 {
+            handshake = handshake.with_http2_prior_knowledge();
         }
+        echo(handshake.open(connection, timer).await.unwrap().0).await;
     }
 }
