@@ -1,5 +1,5 @@
 //! The costs of a GET over TCP on a single-threaded tokio, beside those of a bare
-//! `hyper::client::conn` and of hyper-util's client:
+//! `hyper::client::conn`, of hyper-util's client and of reqwest:
 //! `cargo bench -p anyport-client --bench cost -- COST`.
 //!
 //! Each client runs in a process of its own, and sends one request after another on one connection
@@ -7,6 +7,7 @@
 //! client's has: tokio then computes a timeout whenever it waits. `send` is `Client::send`,
 //! `no-retries` is the same without the copy that a retry needs, and `head-timeout` is `send` with a
 //! timeout. `service` is the tower service.
+//! `legacy` is hyper-util's client, and `reqwest` has its defaults without TLS.
 //!
 //! - `instructions`: user instructions per request, as callgrind counts them
 //! - `allocations`: allocations per request, as memcheck counts them
@@ -39,7 +40,7 @@ use std::{
 };
 use tower::ServiceExt;
 
-const CLIENTS: [&str; 7] = [
+const CLIENTS: [&str; 8] = [
     "hyper",
     "hyper-timer",
     "send",
@@ -47,6 +48,7 @@ const CLIENTS: [&str; 7] = [
     "head-timeout",
     "service",
     "legacy",
+    "reqwest",
 ];
 const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 13\r\n\
     date: Mon, 30 Nov 2026 12:00:00 GMT\r\n\r\nHello, World!";
@@ -137,6 +139,15 @@ async fn run(client: &str, address: SocketAddr, requests: u32) -> Result<()> {
             let client = legacy::Client::builder(TokioExecutor::new()).build_http();
             for _ in 0..requests {
                 read(client.request(request(&uri)).await?).await?;
+            }
+        }
+        "reqwest" => {
+            let client = reqwest::Client::new();
+            let url = reqwest::Url::parse(&uri.to_string())?;
+            for _ in 0..requests {
+                // It adds the same `Accept` as all others have.
+                let response = client.get(url.clone()).send().await?;
+                read(Response::<reqwest::Body>::from(response)).await?;
             }
         }
         _ => bail!("unknown client"),
