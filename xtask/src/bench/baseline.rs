@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+const UPDATE: &str = "`cargo xtask bench --check --update`";
 const ADVICE: &str = "If the change is meant to cost that, commit the new figures: `cargo xtask \
     bench --check --update`. Otherwise `callgrind_annotate \
     target/bench/instructions-TARGET-300.out` shows which functions have the instructions, and \
@@ -58,14 +59,10 @@ fn tolerance(name: &str, value: f64) -> f64 {
 impl Baseline {
     pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
         let file = path.display();
-        let text = fs::read_to_string(path).with_context(|| {
-            format!("cannot read {file}; `cargo xtask bench --check --update` makes it")
-        })?;
+        let text = fs::read_to_string(path)
+            .with_context(|| format!("cannot read {file}; {UPDATE} makes it"))?;
         serde_json::from_str(&text).with_context(|| {
-            format!(
-                "{file} is no baseline; remove it, and `cargo xtask bench --check --update` makes \
-                a new one"
-            )
+            format!("{file} is no baseline; remove it, and {UPDATE} makes a new one")
         })
     }
 
@@ -82,11 +79,10 @@ impl Baseline {
             };
         }
         let round = |value: f64| (value * 1000.0).round() / 1000.0;
-        self.figures.extend(
-            figures
-                .into_iter()
-                .map(|(name, value)| (name, round(value))),
-        );
+        let rounded = figures
+            .into_iter()
+            .map(|(name, value)| (name, round(value)));
+        self.figures.extend(rounded);
     }
 
     fn compare(&self, rustc: &str, name: &str, value: f64) -> Comparison {

@@ -16,7 +16,7 @@ const FORMAT: u32 = 3;
 pub(super) const RESULTS: &str = "results.json";
 
 /// A whole run.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Run {
     format: u32,
     pub(super) name: String,
@@ -158,44 +158,32 @@ impl Run {
             name,
             command,
             environment,
-            notes: Vec::new(),
-            interrupted: false,
-            rows: Vec::new(),
+            ..Self::default()
         }
     }
 
     pub(super) fn read(folder: &Path) -> anyhow::Result<Self> {
         let path = folder.join(RESULTS);
+        let file = path.display();
         let text = fs::read_to_string(&path).with_context(|| {
-            format!(
-                "cannot read {}; give the folder of a run, such as target/bench/NAME",
-                path.display()
-            )
+            format!("cannot read {file}; give the folder of a run, such as target/bench/NAME")
         })?;
-        let run: Self = serde_json::from_str(&text).with_context(|| {
-            format!(
-                "{} is no result of this bench; measure again",
-                path.display()
-            )
-        })?;
+        let run: Self = serde_json::from_str(&text)
+            .with_context(|| format!("{file} is no result of this bench; measure again"))?;
+        let format = run.format;
         anyhow::ensure!(
-            run.format == FORMAT,
-            "{} has format {}, and this bench reads format {FORMAT}; measure again",
-            path.display(),
-            run.format
+            format == FORMAT,
+            "{file} has format {format}, and this bench reads format {FORMAT}; measure again"
         );
         Ok(run)
     }
 
     /// With each row on a line, for diffs of two runs.
     pub(super) fn write(&self, folder: &Path) -> anyhow::Result<()> {
-        let mut head = serde_json::to_value(Self {
-            rows: Vec::new(),
-            ..self.clone()
-        })?;
-        head["rows"] = serde_json::Value::Array(Vec::new());
         let rows = self.rows.iter().map(serde_json::to_string);
         let rows = rows.collect::<Result<Vec<_>, _>>()?.join(",\n");
+        let mut head = self.clone();
+        head.rows.clear();
         let text = serde_json::to_string_pretty(&head)?;
         let text = text.replacen("\"rows\": []", &format!("\"rows\": [\n{rows}\n]"), 1);
         write(&folder.join(RESULTS), &(text + "\n"))
@@ -248,9 +236,11 @@ fn grouped(value: f64, decimals: usize) -> String {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::{BTreeMap, Figure, Ordering, Row, Run, Unit, grouped, rounded};
+    use super::{Figure, Ordering, Row, Run, Unit, grouped, rounded};
 
     pub(in crate::bench) fn row(target: &str, ratio: f64) -> Row {
+        let near = Figure::new(ratio, Some((ratio - 0.01, ratio + 0.01)));
+        let cpu = Figure::new(8.5 * ratio, None);
         Row {
             target: target.to_owned(),
             reference: "hyper".to_owned(),
@@ -261,14 +251,7 @@ pub(super) mod tests {
             disturbed: 0,
             mark: None,
             reason: None,
-            figures: [
-                (
-                    Unit::Ratio,
-                    Figure::new(ratio, Some((ratio - 0.01, ratio + 0.01))),
-                ),
-                (Unit::Cpu, Figure::new(8.5 * ratio, None)),
-            ]
-            .into(),
+            figures: [(Unit::Ratio, near), (Unit::Cpu, cpu)].into(),
         }
     }
 
@@ -276,7 +259,7 @@ pub(super) mod tests {
         let mut run = Run::new(
             "a-run".to_owned(),
             "cargo xtask bench".to_owned(),
-            BTreeMap::new(),
+            [].into(),
         );
         run.rows = vec![row("tcp", 1.0), row("hyper", 1.0), row("axum", 1.14)];
         run

@@ -42,7 +42,8 @@ pub(super) const CALLGRIND: Tool = Tool {
         ]
     },
     parse: |text| {
-        let instructions = number_after(text, "totals:").or_else(|| number_after(text, "summary:"));
+        let totals = text.lines().find_map(|line| line.strip_prefix("totals:"));
+        let instructions = totals.and_then(number);
         let instructions = instructions.context("callgrind's file has no line `totals:`")?;
         Ok(vec![
             (Unit::Instructions, instructions),
@@ -68,32 +69,22 @@ const ALLOCATORS: [&str; 9] = [
 /// only the number (its manual, "Callgrind Format Specification"). Calls between them count once.
 fn allocations(text: &str) -> u64 {
     let mut known: HashMap<&str, bool> = HashMap::new();
-    let is_allocator = |field: &str, known: &HashMap<&str, bool>| {
-        let (number, name) = field.split_once(' ').unwrap_or((field, ""));
-        match name {
-            "" => known.get(number).copied().unwrap_or(false),
-            _ => ALLOCATORS.contains(&name.split(['@', '\'']).next().unwrap_or_default()),
-        }
-    };
     let (mut count, mut caller, mut callee) = (0, false, false);
-    for line in text.lines() {
-        let (kind, field) = match line.split_once('=') {
-            Some((kind @ ("fn" | "cfn"), field)) => (kind, field),
-            Some(("calls", field)) => {
-                if callee && !caller {
-                    count += number(field).unwrap_or_default();
-                }
-                continue;
+    for (kind, field) in text.lines().filter_map(|line| line.split_once('=')) {
+        let mut is_allocator = || match field.split_once(' ') {
+            Some((number, name)) => {
+                let name = name.split(['@', '\'']).next().unwrap_or_default();
+                let is_allocator = ALLOCATORS.contains(&name);
+                known.insert(number, is_allocator);
+                is_allocator
             }
-            _ => continue,
+            None => known.get(field).is_some_and(|known| *known),
         };
-        let found = is_allocator(field, &known);
-        if let Some((number, _)) = field.split_once(' ') {
-            known.insert(number, found);
-        }
         match kind {
-            "fn" => caller = found,
-            _ => callee = found,
+            "fn" => caller = is_allocator(),
+            "cfn" => callee = is_allocator(),
+            "calls" if callee && !caller => count += number(field).unwrap_or_default(),
+            _ => {}
         }
     }
     count
@@ -104,11 +95,10 @@ pub(super) const PERF: Tool = Tool {
     program: "perf",
     package: "linux-perf",
     arguments: |file| {
-        let output = ["stat", "-x,", "-e", "raw_syscalls:sys_enter", "-o"].map(OsString::from);
-        output
-            .into_iter()
-            .chain([file.into(), "--".into()])
-            .collect()
+        let words = ["stat", "-x,", "-e", "raw_syscalls:sys_enter", "-o"];
+        let mut words = words.map(OsString::from).to_vec();
+        words.extend([file.into(), "--".into()]);
+        words
     },
     parse: |text| {
         let line = text
@@ -161,11 +151,6 @@ pub(super) fn io_uring_refusal() -> Option<&'static str> {
     REFUSAL.as_deref()
 }
 
-fn number_after(text: &str, key: &str) -> Option<u64> {
-    let line = text.lines().find_map(|line| line.strip_prefix(key))?;
-    number(line)
-}
-
 /// The number at the start of the text. valgrind writes commas between thousands.
 fn number(text: &str) -> Option<u64> {
     let word = text.split_whitespace().next()?;
@@ -203,15 +188,8 @@ calls=4 0
 
 totals: 126557
 ";
-        assert_eq!(
-            (CALLGRIND.parse)(text).unwrap(),
-            [(Unit::Instructions, 126_557), (Unit::Allocations, 7)]
-        );
-        let without_totals = text.replace("totals: 126557\n", "");
-        assert_eq!(
-            (CALLGRIND.parse)(&without_totals).unwrap(),
-            [(Unit::Instructions, 101), (Unit::Allocations, 7)]
-        );
+        let counts = [(Unit::Instructions, 126_557), (Unit::Allocations, 7)];
+        assert_eq!((CALLGRIND.parse)(text).unwrap(), counts);
         (CALLGRIND.parse)("").unwrap_err();
     }
 

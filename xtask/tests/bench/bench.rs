@@ -69,12 +69,7 @@ impl Bench {
     }
 
     pub(crate) fn wait_for_server(&self) {
-        wait(|| {
-            self.processes()
-                .iter()
-                .any(|&pid| is_stand_in(pid))
-                .then_some(())
-        });
+        wait_until(|| self.runs());
     }
 
     /// Waits for a compiler, and for the cargo that started it.
@@ -83,39 +78,44 @@ impl Bench {
             let file = self.folder.path().join("processes").join(pid.to_string());
             fs::read_to_string(file).unwrap() == COMPILING && is_stand_in(**pid)
         };
-        wait(|| (self.processes().iter().filter(compiling).count() == 2).then_some(()));
+        wait_until(|| self.processes().iter().filter(compiling).count() == 2);
     }
 
     /// Waits until the results have a figure.
     pub(crate) fn wait_for_figures(&self) {
         let path = self.folder.path().join("run/results.json");
-        wait(|| {
-            fs::read_to_string(&path)
-                .is_ok_and(|text| text.contains("\"cpu\""))
-                .then_some(())
-        });
+        wait_until(|| fs::read_to_string(&path).is_ok_and(|text| text.contains("\"cpu\"")));
     }
 
     /// Waits for the end of the bench, and of all processes that it started.
     pub(crate) fn finish(mut self) -> Outcome {
         let stderr = read(self.child.stderr.take().unwrap());
         let stdout = self.child.stdout.take().map(read);
-        let status = wait(|| self.child.try_wait().unwrap());
+        let mut status = None;
+        wait_until(|| {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
         let stdout = stdout.map_or_else(String::new, |stdout| stdout.join().unwrap());
         let stderr = stderr.join().unwrap();
-        wait(|| (!self.processes().iter().any(|&pid| is_stand_in(pid))).then_some(()));
+        wait_until(|| !self.runs());
         let results = fs::read_to_string(self.folder.path().join("run/results.json"));
         let results = results.map(|text| serde_json::from_str::<Value>(&text).unwrap());
         let rows = results.map_or(Vec::new(), |results| {
             results["rows"].as_array().unwrap().clone()
         });
         Outcome {
-            code: status.code(),
+            code: status.unwrap().code(),
             stdout,
             stderr,
             rows,
             folder: std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap()),
         }
+    }
+
+    /// Whether a process of ours runs.
+    fn runs(&self) -> bool {
+        self.processes().into_iter().any(is_stand_in)
     }
 
     /// All processes that were ever started.
@@ -168,12 +168,9 @@ fn is_stand_in(pid: u32) -> bool {
     program.is_ok_and(|program| program == file(&env::current_exe().unwrap()).unwrap())
 }
 
-fn wait<T>(mut until: impl FnMut() -> Option<T>) -> T {
+fn wait_until(mut is_over: impl FnMut() -> bool) {
     let end = Instant::now() + TIMEOUT;
-    loop {
-        if let Some(value) = until() {
-            return value;
-        }
+    while !is_over() {
         assert!(Instant::now() < end, "nothing within {TIMEOUT:?}");
         thread::sleep(Duration::from_millis(5));
     }

@@ -40,19 +40,12 @@ fn page_is_drawn_light_and_dark() {
     let script =
         format!("<script>document.getElementById('page').onload = () => {{ {SCRIPT} }}</script>");
     fs::write(&outer, format!("<!DOCTYPE html><body>{frame}{script}")).unwrap();
+    let profile = outcome.path("profile");
     let draw = |light: u8| -> Value {
         let output = Command::new("chromium")
-            .args([
-                "--headless",
-                "--no-sandbox",
-                "--disable-gpu",
-                "--disable-dev-shm-usage",
-                "--dump-dom",
-            ])
-            .arg(format!(
-                "--user-data-dir={}",
-                outcome.path("profile").display()
-            ))
+            .args(["--headless", "--no-sandbox", "--disable-gpu"])
+            .args(["--disable-dev-shm-usage", "--dump-dom"])
+            .arg(format!("--user-data-dir={}", profile.display()))
             .arg(format!("--blink-settings=preferredColorScheme={light}"))
             .arg("--virtual-time-budget=10000")
             .arg(format!("file://{}", outer.display()))

@@ -135,18 +135,11 @@ fn errors_name_connection_and_response() {
     let status = "of 2: after 1 responses: status 503 instead of 200";
     contains(&failure(&second, PLAINTEXT), &[status]);
     let ended = failure(&server(vec![right], 3), PLAINTEXT);
-    contains(
-        &ended,
-        &[
-            "after 3 responses: the server closed it",
-            "the server reset it",
-        ],
-    );
+    let closed = "after 3 responses: the server closed it";
+    contains(&ended, &[closed, "the server reset it"]);
     let twice = server(vec![vec![RESPONSE.repeat(2)]], usize::MAX);
-    contains(
-        &failure(&twice, PLAINTEXT),
-        &["bytes more than the response has"],
-    );
+    let twice = failure(&twice, PLAINTEXT);
+    contains(&twice, &["bytes more than the response has"]);
     let nothing = Address::Unix("/no/such/socket".into());
     let refused = "cannot connect to unix:/no/such/socket: No such file";
     contains(&failure(&nothing, PLAINTEXT), &[refused]);

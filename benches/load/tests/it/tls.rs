@@ -120,10 +120,8 @@ fn server_that_forgets_its_tickets_is_an_error() {
     let Address::Tcp(address) = address else {
         panic!("no TCP")
     };
-    contains(
-        &failure(&Address::Tls(address), RESUMED),
-        &["did not resume"],
-    );
+    let error = failure(&Address::Tls(address), RESUMED);
+    contains(&error, &["did not resume"]);
 }
 
 #[test]

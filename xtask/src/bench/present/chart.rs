@@ -78,11 +78,8 @@ impl Scale {
 
 /// The chart of a figure of these rows.
 pub(super) fn draw(rows: &[&Row], unit: Unit, title: &str) -> Markup {
-    let rows: Vec<&Row> = rows
-        .iter()
-        .copied()
-        .filter(|row| row.figures.contains_key(&unit))
-        .collect();
+    let mut rows = rows.to_vec();
+    rows.retain(|row| row.figures.contains_key(&unit));
     let scale = Scale::of(&rows, unit);
     let height = HEAD + ROW * rows.len() as f64;
     html! {
@@ -156,9 +153,7 @@ mod tests {
         let scale = Scale::of(&[&small, &large], Unit::Cpu);
         assert!((scale.at(0.0) - PLOT.0).abs() < 1e-9);
         let ticks = scale.ticks();
-        assert!(
-            ticks[0] == 0.0 && (3..=7).contains(&ticks.len()),
-            "{ticks:?}"
-        );
+        assert_eq!(ticks[0], 0.0);
+        assert!((3..=7).contains(&ticks.len()), "{ticks:?}");
     }
 }
