@@ -1,9 +1,11 @@
 //! anyport's server of the bench: one app over one of the transports, with the default limits and
-//! timeouts. The binaries differ in their allocator only.
+//! timeouts; or a proxy.
 
 #[cfg(feature = "faults")]
 mod faults;
-mod transport;
+mod kind;
+#[cfg(feature = "proxy")]
+mod proxy;
 
 use anyport::{
     Body, Request, Response,
@@ -18,18 +20,18 @@ use bytes::Bytes;
 use clap::Parser;
 use futures_util::future::{Either, ready};
 use http_body_util::Full;
+use kind::Kind;
 use std::{ffi::OsString, num::NonZeroUsize, process::ExitCode};
 use tokio::runtime::{Builder, Runtime};
-use transport::Transport;
 
 #[derive(Debug, Parser)]
 #[command(
     about = "Serves the app of the bench over one of anyport's transports, until its stdin ends"
 )]
 struct Options {
-    /// The transport.
+    /// What runs the app.
     #[arg(long, value_enum)]
-    transport: Transport,
+    server: Kind,
     /// Where to listen: IP:PORT of this machine (port 0 is any free one), tls:IP:PORT, or
     /// unix:PATH.
     #[arg(long, value_name = "ADDR")]
@@ -37,6 +39,10 @@ struct Options {
     /// Worker threads.
     #[arg(long, value_name = "N", default_value = "1")]
     workers: NonZeroUsize,
+    /// Where a proxy forwards to.
+    #[cfg(feature = "proxy")]
+    #[arg(long, value_name = "IP:PORT")]
+    upstream: Option<std::net::SocketAddr>,
     /// A seeded regression.
     #[cfg(feature = "faults")]
     #[arg(long, value_enum)]
@@ -62,11 +68,8 @@ fn serve(options: &Options) -> anyhow::Result<()> {
         fault.enable();
     }
     runtime(options.workers)?.block_on(async {
-        let server = options
-            .transport
-            .server(&options.listen, options.workers.get())?
-            .with_graceful_shutdown(shutdown::signal());
-        let running = server.start()?;
+        let server = options.server.server(options)?;
+        let running = server.with_graceful_shutdown(shutdown::signal()).start()?;
         for endpoint in running.endpoints() {
             announce(&address(endpoint, &options.listen)?)?;
         }

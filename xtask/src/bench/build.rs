@@ -20,27 +20,27 @@ const PROFILE: &str = "measure";
 pub(super) type Binaries = BTreeMap<Package, Result<PathBuf, String>>;
 
 /// Builds each package of these targets once. A package that fails costs the rows of its targets.
-pub(super) fn build(context: &Context, targets: &[Target]) -> Result<Binaries, Interrupted> {
-    let packages: BTreeSet<Package> = targets.iter().filter_map(Target::package).collect();
-    let mut built = BTreeMap::new();
+pub(super) fn build(context: &mut Context, targets: &[Target]) -> Result<(), Interrupted> {
+    let upstreams: Vec<Target> = targets.iter().filter_map(Target::upstream).collect();
+    let all = targets.iter().chain(&upstreams);
+    let packages: BTreeSet<Package> = all.filter_map(Target::package).collect();
     for (index, &package) in packages.iter().enumerate() {
         context.timeout.check()?;
-        let (number, all, binary) = (index + 1, packages.len(), package.binary);
-        context
-            .progress
-            .print(&format!("building {binary} ({number} of {all})"));
+        let (number, all, name) = (index + 1, packages.len(), package.name);
+        let text = format!("building {name} ({number} of {all})");
+        context.progress.print(&text);
         let start = Instant::now();
         let outcome = build_package(context, package);
         context.timeout.check()?;
         let seconds = start.elapsed().as_secs();
         if seconds > 5 {
-            context
-                .progress
-                .print(&format!("built {binary} in {seconds} s"));
+            let text = format!("built {name} in {seconds} s");
+            context.progress.print(&text);
         }
-        built.insert(package, outcome.map_err(|error| format!("{error:#}")));
+        let outcome = outcome.map_err(|error| format!("{error:#}"));
+        context.binaries.insert(package, outcome);
     }
-    Ok(built)
+    Ok(())
 }
 
 fn build_package(context: &Context, package: Package) -> anyhow::Result<PathBuf> {
@@ -52,7 +52,7 @@ fn build_package(context: &Context, package: Package) -> anyhow::Result<PathBuf>
     command
         .current_dir(folder)
         .args(["build", "--locked", "--profile", PROFILE])
-        .args(["--package", package.name, "--bin", package.binary])
+        .args(["--package", package.name, "--bin", package.name])
         .args(["--message-format", "json-render-diagnostics"])
         // One for both workspaces, so that dependencies with the same features are built once.
         .args(["--target-dir", context.target_dir.as_str()])
@@ -68,8 +68,8 @@ fn build_package(context: &Context, package: Package) -> anyhow::Result<PathBuf>
     let mut programs = finish(cargo, &context.timeout)
         .with_context(|| format!("`{}` does not build; its errors stand above", package.name))?;
     let program = programs
-        .remove(package.binary)
-        .with_context(|| format!("the build made no `{}`", package.binary))?;
+        .remove(package.name)
+        .with_context(|| format!("the build made no `{}`", package.name))?;
     let folder = match package.features {
         "" => "all".to_owned(),
         features => features.replace(',', "-"),

@@ -1,7 +1,7 @@
 //! `cargo xtask bench --check`: counted figures beside those of the baseline.
 
 use super::baseline::{Baseline, Figures, report};
-use super::build::{self, Binaries};
+use super::build;
 use super::context::Context;
 use super::options::{Job, Options, checked_targets};
 use super::results::Results;
@@ -26,8 +26,8 @@ const BASELINE: &str = "benches/baseline.json";
 
 /// Measures and compares. With `--update`, writes the figures into the baseline instead.
 pub(super) fn run(options: &Options, metadata: &Metadata) -> anyhow::Result<ExitCode> {
-    let context = Context::new(metadata, options.workers)?;
-    let checked = check(options, &context);
+    let mut context = Context::new(metadata, options.workers)?;
+    let checked = check(options, &mut context);
     context.progress.finish();
     match checked {
         Err(error) if error.is::<Interrupted>() => Ok(ExitCode::from(130)),
@@ -35,7 +35,7 @@ pub(super) fn run(options: &Options, metadata: &Metadata) -> anyhow::Result<Exit
     }
 }
 
-fn check(options: &Options, context: &Context) -> anyhow::Result<ExitCode> {
+fn check(options: &Options, context: &mut Context) -> anyhow::Result<ExitCode> {
     let job = options.job();
     let default = || context.root.join(BASELINE).into();
     let path = options.baseline.clone().unwrap_or_else(default);
@@ -51,9 +51,9 @@ fn check(options: &Options, context: &Context) -> anyhow::Result<ExitCode> {
         Some(format!("NOT COMPARED: {target}: {reason}\n"))
     });
     let refused: String = refused.collect();
-    let binaries = build::build(context, &job.targets)?;
+    build::build(context, &job.targets)?;
     let idle_runs = if options.update { UPDATE_RUNS } else { 1 };
-    let (mut figures, mut failures) = measure(context, &binaries, &job, idle_runs, |_, _| true)?;
+    let (mut figures, mut failures) = measure(context, &job, idle_runs, |_, _| true)?;
     let file = path.display();
     if options.update {
         let failures = failures.join("; ");
@@ -69,7 +69,7 @@ fn check(options: &Options, context: &Context) -> anyhow::Result<ExitCode> {
         if doubtful.is_empty() {
             break;
         }
-        let (again, others) = measure(context, &binaries, &job, 1, |target, scenario| {
+        let (again, others) = measure(context, &job, 1, |target, scenario| {
             let prefix = format!("{target} {} ", scenario.name);
             doubtful.iter().any(|name| name.starts_with(&prefix))
         })?;
@@ -81,18 +81,14 @@ fn check(options: &Options, context: &Context) -> anyhow::Result<ExitCode> {
     }
     let (text, is_good) = report(&baseline, &rustc, &figures, &failures);
     output::print(refused + &text)?;
-    Ok(if is_good {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(ExitCode::from(u8::from(!is_good)))
 }
 
 /// Builds what is checked.
 pub(super) fn build(metadata: &Metadata) -> anyhow::Result<ExitCode> {
-    let context = Context::new(metadata, NonZeroUsize::MIN)?;
-    Ok(match build::build(&context, &checked_targets()) {
-        Ok(binaries) if binaries.values().all(Result::is_ok) => ExitCode::SUCCESS,
+    let mut context = Context::new(metadata, NonZeroUsize::MIN)?;
+    Ok(match build::build(&mut context, &checked_targets()) {
+        Ok(()) if context.binaries.values().all(Result::is_ok) => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
         Err(Interrupted) => ExitCode::from(130),
     })
@@ -101,7 +97,6 @@ pub(super) fn build(metadata: &Metadata) -> anyhow::Result<ExitCode> {
 /// The figures of what is meant, and what has none and why.
 fn measure(
     context: &Context,
-    binaries: &Binaries,
     job: &Job,
     idle_runs: usize,
     is_meant: impl Fn(&Target, &Scenario) -> bool,
@@ -112,19 +107,12 @@ fn measure(
         let is_meant = |of: &&Target| of.supports(scenario).is_ok() && is_meant(of, scenario);
         let targets: Vec<&Target> = job.targets.iter().filter(is_meant).collect();
         match scenario.is_idle() {
-            false => counted::measure(context, binaries, &targets, scenario, None, &mut results)?,
+            false => counted::measure(context, &targets, scenario, None, &mut results)?,
             true => {
                 // At once, since they share the waiting.
                 let runs = targets.repeat(idle_runs);
                 let connections = CONNECTIONS * scenario.connections;
-                idle::measure(
-                    context,
-                    binaries,
-                    &runs,
-                    scenario,
-                    connections,
-                    &mut results,
-                )?;
+                idle::measure(context, &runs, scenario, connections, &mut results)?;
             }
         }
         for target in targets {

@@ -34,10 +34,10 @@ pub(super) struct Contender<'a> {
 
 /// All clocks, before or after the turns of these.
 pub(super) fn sample(contenders: &[Contender<'_>], pinning: &Pinning) -> anyhow::Result<Sample> {
-    let servers = contenders
-        .iter()
-        .map(|of| of.server.processes().numbers().to_vec());
-    Sample::take(&servers.collect::<Vec<_>>(), &pinning.cores())
+    let servers = contenders.iter().map(|of| &of.server);
+    let all = servers.flat_map(|of| [Some(of), of.upstream()]);
+    let processes = all.flatten().map(|of| of.processes().numbers().to_vec());
+    Sample::take(&processes.collect::<Vec<_>>(), pinning.cores())
 }
 
 /// How many slices a window has, if the slowest server has so many responses per second.
@@ -123,18 +123,13 @@ impl<'a> Contender<'a> {
         let time = after.server_time_since(before, first.copied().unwrap_or_default())? as f64;
         // Of long responses, a window may have too few for each connection to have one.
         let is_enough = self.sum.count as f64 >= RESPONSES * scenario.connections as f64;
+        let (elapsed, connections) = (self.elapsed, scenario.connections);
         anyhow::ensure!(
             starved == 0 || !is_enough,
-            "it answered nothing on {starved} of {} connections for {:?}",
-            scenario.connections,
-            self.elapsed
+            "it answered nothing on {starved} of {connections} connections for {elapsed:?}"
         );
-        anyhow::ensure!(
-            self.sum.count > 0,
-            "it answered nothing for {:?}",
-            self.elapsed
-        );
-        let (count, seconds) = (self.sum.count as f64, self.elapsed.as_secs_f64());
+        anyhow::ensure!(self.sum.count > 0, "it answered nothing for {elapsed:?}");
+        let (count, seconds) = (self.sum.count as f64, elapsed.as_secs_f64());
         let processes = self.server.processes();
         let peak = scenario.has_peak().then(|| processes.peak_memory());
         Ok(Window {

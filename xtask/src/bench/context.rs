@@ -1,5 +1,6 @@
 //! What all stages share: folders, the flag that Ctrl-C sets, the progress.
 
+use super::build::Binaries;
 use super::progress::Progress;
 use anyhow::Context as _;
 use anyport_bench_load::Timeout;
@@ -19,6 +20,8 @@ pub(super) struct Context {
     pub(super) workers: NonZeroUsize,
     pub(super) timeout: Timeout,
     pub(super) progress: Progress,
+    /// Of all targets, once they are built.
+    pub(super) binaries: Binaries,
     /// For sockets and the output of tools; removed at the end.
     pub(super) scratch: TempDir,
     /// The workspace's target directory.
@@ -33,6 +36,7 @@ impl Context {
             workers,
             timeout: Timeout::new(TIMEOUT, stop_flag()?),
             progress: Progress::new(),
+            binaries: Binaries::new(),
             scratch: tempfile::tempdir().context("cannot make a temporary folder")?,
             target_dir: metadata.target_directory.clone(),
             root: metadata.workspace_root.clone(),

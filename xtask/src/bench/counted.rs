@@ -1,6 +1,5 @@
 //! Figures that tools count: the difference of two runs, so that start and end cost nothing.
 
-use super::build::Binaries;
 use super::context::Context;
 use super::contract;
 use super::pinning::Pinning;
@@ -11,7 +10,7 @@ use super::tool::{CALLGRIND, Count, PERF, Tool};
 use super::workload::{Kind, Scenario};
 use super::{present, reduce};
 use anyhow::Context as _;
-use anyport_bench_load::{Amount, Clients, Interrupted, Kind as LoadKind, Workload};
+use anyport_bench_load::{Amount, Clients, Interrupted, Kind as LoadKind};
 use std::fs;
 use std::time::Instant;
 
@@ -33,7 +32,6 @@ pub(super) fn require_tools() -> anyhow::Result<()> {
 /// Counts a workload of these targets until the end, and prints each figure at once.
 pub(super) fn measure(
     context: &Context,
-    binaries: &Binaries,
     targets: &[&Target],
     scenario: &Scenario,
     end: Option<Instant>,
@@ -42,7 +40,7 @@ pub(super) fn measure(
     for target in targets {
         let counts = match end.is_some_and(|end| Instant::now() >= end) {
             true => Err(anyhow::anyhow!("no time was left for it")),
-            false => count(context, binaries, target, scenario),
+            false => count(context, target, scenario),
         };
         context.timeout.check()?;
         results.add(target, scenario, counts);
@@ -52,22 +50,17 @@ pub(super) fn measure(
     Ok(())
 }
 
-fn count(
-    context: &Context,
-    binaries: &Binaries,
-    target: &Target,
-    scenario: &Scenario,
-) -> anyhow::Result<Counts> {
-    let (tool, workload) = match scenario.kind {
-        Kind::Instructions(workload) => (&CALLGRIND, workload),
-        Kind::Syscalls(workload) => (&PERF, workload),
+fn count(context: &Context, target: &Target, scenario: &Scenario) -> anyhow::Result<Counts> {
+    let tool = match scenario.kind {
+        Kind::Instructions(_) => &CALLGRIND,
+        Kind::Syscalls(_) => &PERF,
         _ => anyhow::bail!("`{}` is not counted", scenario.name),
     };
-    let is_upload = workload.upload() > 0;
+    let is_upload = scenario.workload().upload() > 0;
     let (few, many) = if is_upload { UPLOADS } else { REQUESTS };
     let progress = format!("{}: {target}", scenario.name);
     context.progress.show(&progress);
-    let count = |each| one_run(context, binaries, target, scenario, workload, tool, each);
+    let count = |each| one_run(context, target, scenario, tool, each);
     let requests = ((many - few) * scenario.connections as u64) as f64;
     let pairs = count(few)?.into_iter().zip(count(many)?);
     let each =
@@ -78,10 +71,8 @@ fn count(
 /// Counts from the server's start to its end.
 fn one_run(
     context: &Context,
-    binaries: &Binaries,
     target: &Target,
     scenario: &Scenario,
-    workload: Workload,
     tool: &Tool,
     each: u64,
 ) -> anyhow::Result<Vec<Count>> {
@@ -96,11 +87,11 @@ fn one_run(
         wrapper: &tool.wrapper(output.as_std_path()),
         ..Start::default()
     };
-    let mut server = Server::start(context, binaries, target, start)?;
+    let mut server = Server::start(context, target, start)?;
     let connections = scenario.connections;
     contract::check(target, server.address(), scenario, &context.timeout)
         .and_then(|()| {
-            let kind = LoadKind::KeepAlive(workload);
+            let kind = LoadKind::KeepAlive(scenario.workload());
             Clients::connect(server.address(), kind, connections, &context.timeout)
         })
         .and_then(|mut load| {

@@ -27,11 +27,12 @@ const FILES: [(&str, &str); 4] = [
 ];
 
 /// Programs that measure or are measured, and their flag for the version.
-const TOOLS: [(&str, &str); 5] = [
+const TOOLS: [(&str, &str); 6] = [
     ("rustc", "--version"),
     ("perf", "--version"),
     ("valgrind", "--version"),
     ("nginx", "-v"),
+    ("haproxy", "-v"),
     ("h2load", "--version"),
 ];
 
@@ -104,23 +105,15 @@ pub(super) fn timestamp(at: OffsetDateTime) -> String {
 
 /// The commit, and whether files other than results have changed since.
 fn commit(root: &Path) -> Option<String> {
-    let git = |arguments: &[&str]| {
-        let output = Command::new("git")
-            .args(arguments)
-            .current_dir(root)
-            .output()
-            .ok()?;
+    let git = |arguments: &str| {
+        let mut git = Command::new("git");
+        let output = git.args(arguments.split(' ')).current_dir(root).output();
+        let output = output.ok()?;
         let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
         output.status.success().then_some(said)
     };
-    let commit = git(&["rev-parse", "--short=12", "HEAD"])?;
-    let changes = git(&[
-        "status",
-        "--porcelain",
-        "--",
-        ":/",
-        ":(top,exclude)benches/results",
-    ])?;
+    let commit = git("rev-parse --short=12 HEAD")?;
+    let changes = git("status --porcelain -- :/ :(top,exclude)benches/results")?;
     Some(if changes.is_empty() {
         commit
     } else {
@@ -147,10 +140,7 @@ mod tests {
 
     #[test]
     fn machine_and_tools_are_known() {
-        let environment = read(std::path::Path::new(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/.."
-        )));
+        let environment = read(std::path::Path::new(env!("CARGO_MANIFEST_DIR")));
         for name in [
             "time",
             "commit",
@@ -158,10 +148,8 @@ mod tests {
             "kernel.release",
             "tool.rustc",
         ] {
-            assert!(
-                environment.contains_key(name),
-                "{name} is not in: {environment:?}"
-            );
+            let is_known = environment.contains_key(name);
+            assert!(is_known, "{name} is not in: {environment:?}");
         }
         assert!(machine(&environment).unwrap().contains("cores"));
     }

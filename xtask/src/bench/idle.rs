@@ -1,6 +1,5 @@
 //! The private memory of idle connections.
 
-use super::build::Binaries;
 use super::context::{Context, descriptors};
 use super::results::{Counts, Results};
 use super::row::Unit;
@@ -39,7 +38,6 @@ struct Pair<'a> {
 /// waiting.
 pub(super) fn measure(
     context: &Context,
-    binaries: &Binaries,
     targets: &[&Target],
     scenario: &Scenario,
     connections: usize,
@@ -53,7 +51,7 @@ pub(super) fn measure(
         context.progress.show(&progress);
         let mut pairs = Vec::new();
         for &target in some {
-            match Pair::start(context, binaries, target, scenario, connections) {
+            match Pair::start(context, target, scenario, connections) {
                 Ok(pair) => pairs.push(pair),
                 Err(error) => results.fail(target, scenario, &error),
             }
@@ -79,7 +77,6 @@ pub(super) fn measure(
 impl<'a> Pair<'a> {
     fn start(
         context: &Context,
-        binaries: &Binaries,
         target: &'a Target,
         scenario: &Scenario,
         connections: usize,
@@ -90,7 +87,7 @@ impl<'a> Pair<'a> {
             ..Start::default()
         };
         let start = |connections: usize| {
-            let mut server = Server::start(context, binaries, target, start)?;
+            let mut server = Server::start(context, target, start)?;
             let idle = connect(&server, workload, connections, &context.timeout);
             let idle = idle.map_err(|error| server.explain(error))?;
             Ok::<_, anyhow::Error>((server, idle))

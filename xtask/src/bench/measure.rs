@@ -5,7 +5,8 @@ use super::context::Context;
 use super::environment::{self, Environment};
 use super::noise::Sample;
 use super::options::{Job, Options};
-use super::present::{self, minutes};
+use super::present;
+use super::progress::minutes;
 use super::reduce;
 use super::results::Results;
 use super::rounds;
@@ -28,17 +29,14 @@ const QUIET: f64 = 0.1;
 /// Measures, prints, and writes all files of the run. Gives the exit code.
 pub(super) fn run(options: &Options, metadata: &Metadata) -> anyhow::Result<ExitCode> {
     let job = options.job();
-    let context = Context::new(metadata, options.workers)?;
+    let mut context = Context::new(metadata, options.workers)?;
     require("taskset", "util-linux")?;
     let environment = environment::read(context.root.as_std_path());
-    let folder = folder(&context, options, &environment)?;
+    let runs = context.target_dir.join("bench").into_std_path_buf();
+    let folder = folder(&runs, options, &environment)?;
     let name = folder.file_name().unwrap_or(folder.as_os_str());
     let name = name.to_string_lossy().into_owned();
-    let raw = context
-        .target_dir
-        .join("bench")
-        .join(&name)
-        .into_std_path_buf();
+    let raw = runs.join(&name);
     let mut run = Run::new(name, command(), environment);
     run.write(&folder)?;
     let busy = busy(&context)?;
@@ -53,9 +51,9 @@ pub(super) fn run(options: &Options, metadata: &Metadata) -> anyhow::Result<Exit
         folder.display()
     ));
     let mut results = Results::default();
-    let built = build::build(&context, &job.targets).map_err(Into::into);
-    let measured = built.and_then(|binaries| {
-        rounds::all(&context, &job, &binaries, &mut results, &mut |results| {
+    let built = build::build(&mut context, &job.targets).map_err(Into::into);
+    let measured = built.and_then(|()| {
+        rounds::all(&context, &job, &mut results, &mut |results| {
             add_rows(&mut run, &job, results);
             run.write(&folder)?;
             write_windows(&raw, &results.windows)
@@ -72,6 +70,8 @@ pub(super) fn run(options: &Options, metadata: &Metadata) -> anyhow::Result<Exit
     let is_complete = add_rows(&mut run, &job, &results);
     let remarks = job.targets.iter().filter_map(|target| target.remark);
     run.notes.extend(remarks.map(str::to_owned));
+    // The proxies have the same.
+    run.notes.dedup();
     let written = measured
         .and_then(|()| run.write(&folder))
         .and_then(|()| write_windows(&raw, &results.windows))
@@ -123,21 +123,13 @@ fn busy(context: &Context) -> anyhow::Result<String> {
     ))
 }
 
-fn folder(
-    context: &Context,
-    options: &Options,
-    environment: &Environment,
-) -> anyhow::Result<PathBuf> {
+fn folder(runs: &Path, options: &Options, environment: &Environment) -> anyhow::Result<PathBuf> {
     let path = options.output.clone().unwrap_or_else(|| {
         let mut name = environment::timestamp(OffsetDateTime::now_utc()).replace(':', "-");
         if let Some(commit) = environment.get("commit") {
             name = format!("{name}-{}", commit.split(' ').next().unwrap_or_default());
         }
-        context
-            .target_dir
-            .join("bench")
-            .join(name)
-            .into_std_path_buf()
+        runs.join(name)
     });
     anyhow::ensure!(
         !path.join(RESULTS).exists(),

@@ -20,7 +20,7 @@ const TICKS: u64 = 2;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sample {
     /// CPU time of each server's threads. The key is the server's first process.
-    servers: BTreeMap<u32, Threads>,
+    servers: BTreeMap<i32, Threads>,
     /// CPU time of this process, and of its children that have ended.
     load: u64,
     children: u64,
@@ -36,13 +36,13 @@ type Threads = BTreeMap<i32, u64>;
 impl Sample {
     /// `servers` are the processes of each server, and `cores` those of servers and load. Without
     /// cores, all are sampled.
-    pub(super) fn take(servers: &[Vec<u32>], cores: &[usize]) -> anyhow::Result<Self> {
+    pub(super) fn take(servers: &[Vec<i32>], cores: &[usize]) -> anyhow::Result<Self> {
         static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-        let times = |processes: &Vec<u32>| {
+        let times = |processes: &Vec<i32>| {
             let mut all = Threads::new();
             for &process in processes {
-                let process = Process::new(i32::try_from(process)?);
-                all.extend(threads(&process.context("the server is gone")?)?);
+                let process = Process::new(process).context("the server is gone")?;
+                all.extend(threads(&process)?);
             }
             Ok((processes.first().copied().unwrap_or_default(), all))
         };
@@ -65,7 +65,7 @@ impl Sample {
     }
 
     /// CPU time of a server since then.
-    pub(super) fn server_time_since(&self, before: &Self, server: u32) -> anyhow::Result<u64> {
+    pub(super) fn server_time_since(&self, before: &Self, server: i32) -> anyhow::Result<u64> {
         let both = self.servers.get(&server).zip(before.servers.get(&server));
         let (after, before) = both.context("the server has no sample")?;
         anyhow::ensure!(

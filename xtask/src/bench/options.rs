@@ -20,28 +20,6 @@ const GIVEN: &[&str] = &[
     "mixed",
     "idle",
 ];
-/// Measured with `--all` or `--only`: they differ little from others, or answer other questions.
-const RARE: &[&str] = &[
-    "tls-tcp-per-core",
-    "tls-monoio",
-    "tls-glommio",
-    "hyper-monoio-tls",
-    "hyper-glommio-tls",
-    "ntex-uring",
-    "unix-per-core",
-    "floor",
-    "tcp-again",
-];
-/// The targets of `--check`: each runtime, driver and kind of socket, and TLS.
-const CHECKED: &[&str] = &[
-    "tcp",
-    "tcp-per-core",
-    "unix",
-    "monoio",
-    "monoio-epoll",
-    "glommio",
-    "tls-tcp",
-];
 /// The workloads of `--check`.
 const CHECKED_WORKLOADS: &[&str] = &[
     "instructions",
@@ -104,16 +82,12 @@ pub(super) struct Job {
 
 /// The targets of `--check`.
 pub(super) fn checked_targets() -> Vec<Target> {
-    let mut targets = target::all();
-    targets.retain(|target| CHECKED.contains(&target.name.as_str()));
-    targets
+    let all = target::all().into_iter();
+    all.filter(|target| target.is_checked).collect()
 }
 
 fn target_name(text: &str) -> Result<String, String> {
-    let names: Vec<String> = target::all()
-        .into_iter()
-        .map(|target| target.name)
-        .collect();
+    let names: Vec<String> = target::all().into_iter().map(|of| of.name).collect();
     match names.iter().any(|name| name == text) {
         true => Ok(text.to_owned()),
         false => Err(format!("there are {}", names.join(", "))),
@@ -181,16 +155,16 @@ impl Options {
         if !self.only.is_empty() {
             self.only.iter().any(|only| only == name)
         } else if self.check {
-            CHECKED.contains(&name)
+            target.is_checked
         } else if !self.server.is_empty() {
             matches!(name, "tcp" | "axum")
         } else if self.all {
             name != "tcp-again"
         } else if self.quick {
-            let is_peer = target.peer && target.reference != target.name && name != "axum";
-            !(is_peer || RARE.contains(&name) || name == "tcp-axum")
+            let is_peer = target.is_peer && target.reference != target.name && name != "axum";
+            !(is_peer || target.is_rare || name == "tcp-axum")
         } else {
-            !(RARE.contains(&name))
+            !target.is_rare
         }
     }
 
@@ -289,6 +263,7 @@ mod tests {
             "monoio-unix tcp-again hyper-monoio-unix tcp hyper"
         );
         assert_eq!(names(&job("--server mine=./x")), "mine tcp axum hyper");
+        assert_eq!(names(&job("--only proxy-nginx")), "proxy-nginx tcp hyper");
         assert_eq!(names(&job("--check --only tcp")), "tcp");
     }
 

@@ -10,9 +10,9 @@ use std::num::NonZeroUsize;
 #[derive(Debug)]
 pub(super) struct Pinning {
     before: CpuSet,
-    /// The cores of the server, one per worker if there are as many, and the core of the load. None
-    /// if they share one core.
-    separate: Option<(Vec<usize>, usize)>,
+    /// The cores of the server, one per worker if there are as many, and last the core of the load.
+    /// None if they share one core.
+    cores: Vec<usize>,
 }
 
 impl Pinning {
@@ -20,12 +20,11 @@ impl Pinning {
     pub(super) fn separate(workers: NonZeroUsize) -> anyhow::Result<Self> {
         let before = allowed()?;
         let mut cores: Vec<usize> = each(&before).take(workers.get() + 1).collect();
-        let load = cores.pop().filter(|_| !cores.is_empty());
-        let separate = load.map(|load| (cores, load));
-        if let Some((_, load)) = separate {
-            pin(load)?;
+        match cores[..] {
+            [_, .., load] => pin(load)?,
+            _ => cores.clear(),
         }
-        Ok(Self { before, separate })
+        Ok(Self { before, cores })
     }
 
     /// Pins this thread, and what it starts from now on, to one core. So load and server never run
@@ -35,29 +34,27 @@ impl Pinning {
         pin(each(&before).next().context("there is no core")?)?;
         Ok(Self {
             before,
-            separate: None,
+            cores: Vec::new(),
         })
     }
 
     pub(super) fn is_separate(&self) -> bool {
-        self.separate.is_some()
+        !self.cores.is_empty()
     }
 
     /// How many cores the server has.
     pub(super) fn server_cores(&self) -> usize {
-        self.separate.as_ref().map_or(1, |(server, _)| server.len())
+        self.cores.len().saturating_sub(1).max(1)
     }
 
     /// The cores of server and load. Empty if neither is pinned.
-    pub(super) fn cores(&self) -> Vec<usize> {
-        let separate = self.separate.iter();
-        let both = separate.flat_map(|(server, load)| server.iter().chain([load]));
-        both.copied().collect()
+    pub(super) fn cores(&self) -> &[usize] {
+        &self.cores
     }
 
     /// The words before a server's command that pin it.
     pub(super) fn wrapper(&self) -> Vec<OsString> {
-        let Some((server, _)) = &self.separate else {
+        let Some((_, server)) = self.cores.split_last() else {
             return Vec::new();
         };
         let cores: Vec<String> = server.iter().map(ToString::to_string).collect();

@@ -16,6 +16,11 @@ impl Group {
     pub(super) fn spawn(command: &mut Command) -> io::Result<Self> {
         command.process_group(0).spawn().map(Self)
     }
+
+    /// The number of its first process, and of the group.
+    pub(super) fn number(&self) -> i32 {
+        Pid::from_child(&self.0).as_raw_pid()
+    }
 }
 
 impl Drop for Group {
@@ -30,16 +35,15 @@ impl Drop for Group {
 
 /// The numbers of the processes. The first is the server's own.
 #[derive(Clone, Debug)]
-pub(super) struct Processes(Vec<u32>);
+pub(super) struct Processes(Vec<i32>);
 
 impl Processes {
-    pub(super) fn of(process: u32) -> Self {
+    pub(super) fn of(process: i32) -> Self {
         Self(vec![process])
     }
 
     /// A process, the others of its group, and all their descendants.
-    pub(super) fn below(root: u32) -> anyhow::Result<Self> {
-        let root = i32::try_from(root)?;
+    pub(super) fn below(root: i32) -> anyhow::Result<Self> {
         // A process may end between two reads.
         let stats = all_processes()
             .context("cannot read /proc")?
@@ -53,13 +57,13 @@ impl Processes {
             };
             let new: Vec<i32> = stats.iter().filter(is_new).map(|stat| stat.pid).collect();
             if new.is_empty() {
-                return Ok(Self(tree.into_iter().map(i32::cast_unsigned).collect()));
+                return Ok(Self(tree));
             }
             tree.extend(new);
         }
     }
 
-    pub(super) fn numbers(&self) -> &[u32] {
+    pub(super) fn numbers(&self) -> &[i32] {
         &self.0
     }
 
@@ -106,10 +110,10 @@ impl Processes {
     }
 
     fn sum(&self, each: impl Fn(&Process) -> anyhow::Result<u64>) -> anyhow::Result<u64> {
-        let values = self.0.iter().map(|&process| {
-            let process = Process::new(i32::try_from(process)?).context("the server is gone")?;
-            each(&process)
-        });
-        values.sum()
+        let mut sum = 0;
+        for &process in &self.0 {
+            sum += each(&Process::new(process).context("the server is gone")?)?;
+        }
+        Ok(sum)
     }
 }

@@ -19,7 +19,7 @@ pub(super) fn row(results: &Results, target: &Target, scenario: &Scenario) -> Ro
     let mut row = Row {
         target: target.name.clone(),
         reference: target.reference.clone(),
-        peer: target.peer,
+        peer: target.is_peer,
         workload: scenario.name.to_owned(),
         connections: scenario.connections,
         rounds: 0,
@@ -50,32 +50,25 @@ fn add_windows(row: &mut Row, windows: &[Window], scenario: &Scenario) {
         let of = windows.filter(|of| of.target == target && of.workload == scenario.name);
         of.collect()
     };
-    let references: BTreeMap<usize, &Window> = of(&row.reference)
-        .into_iter()
-        .map(|window| (window.round, window))
-        .collect();
+    let references = of(&row.reference);
+    let references: BTreeMap<usize, _> = references.iter().map(|of| (of.round, *of)).collect();
     let pairs: Vec<(&Window, Option<&Window>)> = of(&row.target)
         .into_iter()
         .map(|window| (window, references.get(&window.round).copied()))
         .collect();
     let is_disturbed = |(window, reference): &(&Window, Option<&Window>)| {
-        let windows = reference.iter().chain([window]);
-        windows
-            .into_iter()
-            .any(|window| window.foreign > MOST_FOREIGN)
+        let mut windows = reference.iter().chain([window]);
+        windows.any(|window| window.foreign > MOST_FOREIGN)
     };
-    let quiet: Vec<_> = pairs
-        .iter()
-        .copied()
-        .filter(|pair| !is_disturbed(pair))
-        .collect();
-    let kept = if quiet.len() >= FEWEST { quiet } else { pairs };
+    let mut kept = pairs.clone();
+    kept.retain(|pair| !is_disturbed(pair));
+    if kept.len() < FEWEST {
+        kept = pairs;
+    }
     row.rounds = kept.len();
     row.disturbed = kept.iter().filter(|pair| is_disturbed(pair)).count();
     let each = |value: &dyn Fn(&Window) -> Option<f64>| -> Vec<f64> {
-        kept.iter()
-            .filter_map(|(window, _)| value(window))
-            .collect()
+        kept.iter().filter_map(|(of, _)| value(of)).collect()
     };
     let ratios = kept
         .iter()
@@ -90,11 +83,9 @@ fn add_windows(row: &mut Row, windows: &[Window], scenario: &Scenario) {
     let busy = median(&each(&|window| Some(window.busy)));
     let load_busy = median(&each(&|window| Some(window.load_busy)));
     if busy.is_some_and(|share| share < SATURATED) {
-        let is_client_bound = load_busy.is_some_and(|share| share >= BUSY);
-        let mark = if is_client_bound {
-            "client-bound"
-        } else {
-            "unsaturated"
+        let mark = match load_busy.is_some_and(|share| share >= BUSY) {
+            true => "client-bound",
+            false => "unsaturated",
         };
         row.mark = Some(mark.to_owned());
     }
@@ -145,10 +136,9 @@ mod tests {
         for round in 0..quiet + disturbed {
             let is_disturbed = round >= quiet;
             let cpu = if is_disturbed { 90.0 } else { 9.0 };
-            results
-                .windows
-                .push(window("tcp", round, cpu, is_disturbed));
-            results.windows.push(window("hyper", round, 8.0, false));
+            let hyper = window("hyper", round, 8.0, false);
+            let windows = [window("tcp", round, cpu, is_disturbed), hyper];
+            results.windows.extend(windows);
         }
         results
     }

@@ -1,7 +1,6 @@
 //! The order of a run: first what is counted, then rounds over everything else until the time is
 //! over. So all rows have about the same number of rounds.
 
-use super::build::Binaries;
 use super::context::Context;
 use super::options::Job;
 use super::pinning::Pinning;
@@ -34,7 +33,6 @@ enum Batch<'a> {
 pub(super) fn all(
     context: &Context,
     job: &Job,
-    binaries: &Binaries,
     results: &mut Results,
     save: &mut dyn FnMut(&Results) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
@@ -44,12 +42,9 @@ pub(super) fn all(
     // The other half is for the rounds.
     let half = Some(start + job.time / 2);
     for scenario in job.scenarios.iter().filter(|of| of.is_counted()) {
-        let targets = job
-            .targets
-            .iter()
-            .filter(|of| of.supports(scenario).is_ok());
-        let targets: Vec<&Target> = targets.collect();
-        counted::measure(context, binaries, &targets, scenario, half, results)?;
+        let mut targets: Vec<&Target> = job.targets.iter().collect();
+        targets.retain(|of| of.supports(scenario).is_ok());
+        counted::measure(context, &targets, scenario, half, results)?;
     }
     save(results)?;
     let pinning = Pinning::separate(context.workers)?;
@@ -79,7 +74,6 @@ pub(super) fn all(
                     rng.shuffle(targets);
                     let round = Round {
                         context,
-                        binaries,
                         pinning: &pinning,
                         number,
                         window,
@@ -99,7 +93,7 @@ pub(super) fn all(
                     let is_wanted = |target: &&Target| results.wants(target, scenario);
                     let targets: Vec<&Target> = job.targets.iter().filter(is_wanted).collect();
                     let connections = scenario.connections;
-                    idle::measure(context, binaries, &targets, scenario, connections, results)?;
+                    idle::measure(context, &targets, scenario, connections, results)?;
                 }
             }
             took[index] = batch_start.elapsed();

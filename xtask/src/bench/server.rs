@@ -1,6 +1,5 @@
 //! A server that is measured: a process that ends with the bench, whatever happens.
 
-use super::build::Binaries;
 use super::context::Context;
 use super::processes::{Group, Processes};
 use super::target::{Program, Target, Transport};
@@ -9,7 +8,7 @@ use anyport_bench_load::{Address, Interrupted, Timeout};
 use rustix::process::{Pid, Signal, kill_process};
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
+use std::io::{BufRead as _, BufReader, Seek as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
@@ -37,6 +36,8 @@ pub(super) struct Server {
     /// One process, or the tree of a user's server, once it listens.
     processes: Processes,
     is_given: bool,
+    /// What a proxy forwards to. It is killed after the proxy.
+    upstream: Option<Box<Self>>,
     /// How many descriptors it had before the first connection.
     descriptors: usize,
     timeout: Timeout,
@@ -53,22 +54,23 @@ pub(super) struct Start<'a> {
 }
 
 impl Server {
-    /// Starts it, and waits until it listens.
+    /// Starts it, and waits until it listens. A proxy's upstream is started first, on the load's
+    /// core.
     pub(super) fn start(
         context: &Context,
-        binaries: &Binaries,
         target: &Target,
         start: Start<'_>,
     ) -> anyhow::Result<Self> {
+        let upstream = target.upstream();
+        let upstream = upstream.map(|of| Self::start(context, &of, Start::default()));
+        let upstream = upstream.transpose().context("its upstream")?;
         let listen = listen_address(context, target)?;
         let mut words: Vec<OsString> = start.wrapper.to_vec();
         match &target.program {
             Program::Built(package, arguments) => {
-                let built = binaries.get(package).context("it was not built")?;
-                let program = built
-                    .as_ref()
-                    .map_err(|reason| anyhow::anyhow!("{reason}"))?;
-                words.push(program.into());
+                let built = context.binaries.get(package);
+                let built = built.context("it was not built")?.as_ref();
+                words.push(built.map_err(|reason| anyhow::anyhow!("{reason}"))?.into());
                 words.extend(arguments.iter().map(Into::into));
                 if start.http2 && target.has_http2_flag {
                     words.push("--http2".into());
@@ -81,6 +83,9 @@ impl Server {
                     (false, _) => anyhow::bail!("it has one worker only"),
                 }
                 words.extend(["--listen".into(), listen.to_string().into()]);
+                if let Some(upstream) = &upstream {
+                    words.extend(["--upstream".into(), upstream.address.to_string().into()]);
+                }
             }
             Program::Command(command) => {
                 let command = command
@@ -90,6 +95,7 @@ impl Server {
             }
         }
         let mut server = Self::spawn(context, target, &words, listen, start.environment)?;
+        server.upstream = upstream.map(Box::new);
         let ready = match target.is_given() {
             false => server.read_address(),
             true => server.wait_until_it_accepts(&target.name),
@@ -130,11 +136,12 @@ impl Server {
             .with_context(|| format!("cannot start {}", program.display()))?;
         Ok(Self {
             stdin: group.0.stdin.take(),
-            processes: Processes::of(group.0.id()),
+            processes: Processes::of(group.number()),
             group,
             errors,
             address,
             is_given: target.is_given(),
+            upstream: None,
             descriptors: 0,
             timeout: context.timeout.clone(),
         })
@@ -178,7 +185,7 @@ impl Server {
                 plain(address)
             )
         })?;
-        self.processes = Processes::below(self.group.0.id())?;
+        self.processes = Processes::below(self.group.number())?;
         Ok(())
     }
 
@@ -192,6 +199,10 @@ impl Server {
 
     pub(super) fn processes(&self) -> &Processes {
         &self.processes
+    }
+
+    pub(super) fn upstream(&self) -> Option<&Self> {
+        self.upstream.as_deref()
     }
 
     /// How many connections it has accepted and not closed, by its descriptors.
@@ -209,20 +220,12 @@ impl Server {
             // Its exit code does not matter. The first process may be a wrapper, which ends with it
             // and may write a file.
             let all = self.processes.numbers();
-            for number in all
-                .get(1..)
-                .filter(|others| !others.is_empty())
-                .unwrap_or(all)
-            {
-                let process = i32::try_from(*number).ok().and_then(Pid::from_raw);
-                let _ = process.map(|process| kill_process(process, Signal::TERM));
+            let signalled = if all.len() > 1 { &all[1..] } else { all };
+            for process in signalled.iter().copied().filter_map(Pid::from_raw) {
+                let _ = kill_process(process, Signal::TERM);
             }
-            let child = &mut self.group.0;
-            let _ = self
-                .timeout
-                .with_duration(TERM_TIMEOUT)
-                .poll(|| Ok(child.try_wait()?))?;
-            return Ok(());
+            let timeout = self.timeout.with_duration(TERM_TIMEOUT);
+            return timeout.poll(|| Ok(self.group.0.try_wait()?)).map(drop);
         }
         let timeout = self.timeout.clone();
         let status = timeout
@@ -247,14 +250,11 @@ impl Server {
     }
 
     fn exit_reason(&mut self, status: ExitStatus) -> String {
-        let mut text = String::new();
-        let read = self
-            .errors
-            .seek(SeekFrom::Start(0))
-            .and_then(|_| self.errors.read_to_string(&mut text));
-        match (read, last_error(&text)) {
-            (Ok(_), Some(error)) => format!("the server ended ({status}): {error}"),
-            _ => format!("the server ended ({status})"),
+        let read = self.errors.rewind();
+        let text = read.and_then(|()| io::read_to_string(&self.errors));
+        match last_error(&text.unwrap_or_default()) {
+            Some(error) => format!("the server ended ({status}): {error}"),
+            None => format!("the server ended ({status})"),
         }
     }
 }
@@ -291,14 +291,7 @@ fn last_error(errors: &str) -> Option<String> {
         .filter(|line| !line.is_empty())
         .collect();
     match lines.iter().position(|line| line.contains(" panicked at ")) {
-        Some(panic) => Some(
-            lines[panic..]
-                .iter()
-                .take(2)
-                .copied()
-                .collect::<Vec<_>>()
-                .join(" "),
-        ),
+        Some(panic) => Some(lines[panic..lines.len().min(panic + 2)].join(" ")),
         None => lines.last().map(ToString::to_string),
     }
 }

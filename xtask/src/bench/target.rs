@@ -17,7 +17,14 @@ pub(super) struct Target {
     pub(super) reference: String,
     pub(super) program: Program,
     /// Whether it is not anyport's.
-    pub(super) peer: bool,
+    pub(super) is_peer: bool,
+    /// Measured with `--all` or `--only`: it differs little from others, or answers another
+    /// question.
+    pub(super) is_rare: bool,
+    /// Whether `--check` has it: each runtime, driver and kind of socket, and TLS.
+    pub(super) is_checked: bool,
+    /// Whether it forwards requests to a server of its reference.
+    pub(super) is_proxy: bool,
     /// Whether it has several workers with `--workers`.
     pub(super) scales: bool,
     pub(super) needs_io_uring: bool,
@@ -47,7 +54,7 @@ pub(super) enum Program {
     Command(String),
 }
 
-/// A binary that cargo builds.
+/// A package with a binary of the same name, which cargo builds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Package {
     /// Whether it is in `benches/peers`, a workspace of its own.
@@ -55,7 +62,6 @@ pub(super) struct Package {
     pub(super) name: &'static str,
     /// Separated by commas, or empty.
     pub(super) features: &'static str,
-    pub(super) binary: &'static str,
 }
 
 /// Workloads that a server does not support, and why.
@@ -98,8 +104,8 @@ impl Target {
         Ok(Self {
             name: name.to_owned(),
             program: Program::Command(command.to_owned()),
-            peer: true,
-            ..catalog::ours("", transport, reference)
+            is_peer: true,
+            ..catalog::ours("", transport, "", reference)
         })
     }
 
@@ -112,6 +118,12 @@ impl Target {
 
     pub(super) fn is_given(&self) -> bool {
         matches!(self.program, Program::Command(_))
+    }
+
+    /// The server that a proxy forwards to.
+    pub(super) fn upstream(&self) -> Option<Self> {
+        let mut all = all().into_iter();
+        all.find(|target| self.is_proxy && target.name == self.reference)
     }
 
     /// Why this kernel does not allow it.

@@ -1,7 +1,6 @@
 //! Figures of CPU time. Targets that share a reference take turns in slices of a window, so that
 //! what else the machine does meets all of them.
 
-use super::build::Binaries;
 use super::contender::{Contender, SLICE, sample, slices};
 use super::context::Context;
 use super::contract;
@@ -47,7 +46,6 @@ pub(super) struct Window {
 /// One round of some targets.
 pub(super) struct Round<'a> {
     pub(super) context: &'a Context,
-    pub(super) binaries: &'a Binaries,
     pub(super) pinning: &'a Pinning,
     pub(super) number: usize,
     pub(super) window: Duration,
@@ -71,13 +69,10 @@ impl Round<'_> {
         };
         let mut contenders = Vec::new();
         for &target in targets {
-            if !scenarios
-                .iter()
-                .any(|scenario| results.wants(target, scenario))
-            {
+            if !scenarios.iter().any(|of| results.wants(target, of)) {
                 continue;
             }
-            match Server::start(self.context, self.binaries, target, start) {
+            match Server::start(self.context, target, start) {
                 Ok(server) => contenders.push(Contender::new(target, server)),
                 Err(error) => {
                     for scenario in scenarios {
@@ -115,14 +110,14 @@ impl Round<'_> {
         contenders: &mut Vec<Contender<'a>>,
         scenario: &'static Scenario,
     ) {
-        let timeout = self.context.timeout.with_duration(TIMEOUT);
+        let timeout = &self.context.timeout.with_duration(TIMEOUT);
         let breaks_contract = |contender: &mut Contender<'a>| {
             let key = key(contender.target, scenario);
             if results.checked.contains(&key) {
                 return false;
             }
             let address = contender.server.address();
-            let checked = contract::check(contender.target, address, scenario, &timeout);
+            let checked = contract::check(contender.target, address, scenario, timeout);
             let Err(error) = checked.map_err(|error| contender.server.explain(error)) else {
                 results.checked.insert(key);
                 return false;
@@ -134,7 +129,7 @@ impl Round<'_> {
         let mut others: Vec<_> = contenders.extract_if(.., breaks_contract).collect();
         others.retain_mut(|contender| contender.server.is_running());
         each(results, contenders, scenario, |of| {
-            of.connect(scenario, &timeout)
+            of.connect(scenario, timeout)
         });
         if !scenario.is_http2() {
             let slowest = contenders.iter().map(|of| of.rate).fold(f64::MAX, f64::min);

@@ -17,6 +17,7 @@ pub(crate) fn all() -> Vec<Test> {
         run_has_figures_and_files,
         run_ends_in_time_on_a_busy_machine,
         failure_costs_only_the_rows_of_its_target,
+        proxy_has_an_upstream,
         ctrl_c_keeps_results_and_leaves_no_server,
         killed_bench_leaves_no_server,
         signal_during_a_build_leaves_no_compiler,
@@ -52,11 +53,8 @@ fn run_has_figures_and_files() {
         "first round: plaintext: tcp: ",
         "at most 0:02 min",
     ] {
-        assert!(
-            run.stderr.contains(expected),
-            "{expected} is not in: {}",
-            run.stderr
-        );
+        let stderr = &run.stderr;
+        assert!(stderr.contains(expected), "{expected} is not in: {stderr}");
     }
 }
 
@@ -82,11 +80,8 @@ fn run_ends_in_time_on_a_busy_machine() {
     let start = Instant::now();
     let run = Bench::start("", SHORT).finish();
     // The machine may be slow to start and to end the run.
-    assert!(
-        start.elapsed() < Duration::from_secs(12),
-        "{:?}",
-        start.elapsed()
-    );
+    let took = start.elapsed();
+    assert!(took < Duration::from_secs(12), "{took:?}");
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     run.figure("tcp", "ratio").unwrap();
     let row = run.row("tcp");
@@ -101,16 +96,18 @@ fn failure_costs_only_the_rows_of_its_target() {
         program.display()
     );
     let arguments = format!(
-        "--server | {user} | --server | ends=exit 7 | --only | tcp,tcp-per-core,monoio-epoll,actix \
-        | --workload | plaintext | --time | 4s | --output | FOLDER/run"
+        "--server | {user} | --server | ends=exit 7 | --only \
+        | tcp,tcp-per-core,monoio-epoll,actix,proxy | --workload | plaintext | --time | 4s \
+        | --output | FOLDER/run"
     );
-    let faults = "peer-actix does not build;tcp does not start;tcp-per-core aborts;\
+    let faults = "peer-actix does not build;tokio does not start;tokio-per-core aborts;\
         monoio-epoll sends another body";
     let run = Bench::start(faults, &arguments).finish();
     assert_eq!(run.code, Some(1), "{}", run.stderr);
     for (target, expected) in [
         ("actix", "`peer-actix` does not build"),
         ("tcp", "cannot start on purpose"),
+        ("proxy", "its upstream: the server ended"),
         ("tcp-per-core", "the server ended (signal: 6"),
         (
             "monoio-epoll",
@@ -124,6 +121,13 @@ fn failure_costs_only_the_rows_of_its_target() {
     assert_eq!(run.figure("hyper", "ratio"), Ok(1.0));
     let ratio = run.figure("user", "ratio").unwrap();
     assert!((0.3..3.0).contains(&ratio), "{ratio}");
+}
+
+fn proxy_has_an_upstream() {
+    let run = Bench::start("", &SHORT.replace("tcp", "proxy")).finish();
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert_eq!(run.row("proxy")["reference"], "tcp");
+    run.figure("proxy", "ratio").unwrap();
 }
 
 fn ctrl_c_keeps_results_and_leaves_no_server() {

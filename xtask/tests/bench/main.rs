@@ -31,8 +31,8 @@ fn main() -> std::process::ExitCode {
         Some("build") => stand_in::build(&arguments),
         Some(stand_in::COMPILER) => stand_in::compile(),
         Some(stand_in::WITHOUT_IO_URING) => stand_in::without_io_uring(&arguments[1..]),
-        _ => match arguments.iter().position(|argument| argument == "--listen") {
-            Some(at) => stand_in::serve(&arguments[at + 1]),
+        _ => match stand_in::after(&arguments, "--listen") {
+            Some(listen) => stand_in::serve(&arguments, listen),
             None => {
                 let trials = [cases::all(), check::all(), page::all()].concat();
                 let trials = trials.into_iter().map(|(name, test, missing)| {

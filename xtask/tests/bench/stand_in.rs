@@ -4,7 +4,7 @@ use crate::bench::TIMEOUT;
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 use serde_json::json;
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{self, Command, ExitCode};
@@ -60,14 +60,7 @@ pub(crate) fn metadata(arguments: &[String]) -> ExitCode {
 
 /// Reports that each binary was built.
 pub(crate) fn build(arguments: &[String]) -> ExitCode {
-    let after = |flag: &str| {
-        let pairs = arguments.iter().zip(&arguments[1..]);
-        let values = pairs
-            .filter(|(word, _)| *word == flag)
-            .map(|(_, value)| value.clone());
-        values.collect::<Vec<_>>()
-    };
-    let package = after("--package").concat();
+    let package = after(arguments, "--package").unwrap();
     if has_fault(&format!("{package} does not build")) {
         eprintln!("error[E0000]: an error on purpose");
         return ExitCode::from(101);
@@ -79,26 +72,32 @@ pub(crate) fn build(arguments: &[String]) -> ExitCode {
             .status();
         panic!("{compiler:?}");
     }
-    for name in after("--bin") {
-        let message = json!({
-            "reason": "compiler-artifact",
-            "package_id": format!("path+file:///stand-in#{name}@0.0.0"),
-            "manifest_path": "/stand-in/Cargo.toml",
-            "target": {
-                "kind": ["bin"], "crate_types": ["bin"], "name": name, "src_path": "/stand-in/main.rs",
-                "edition": "2024", "doc": true, "doctest": false, "test": false,
-            },
-            "profile": {
-                "opt_level": "3", "debuginfo": 0, "debug_assertions": false, "overflow_checks": false, "test": false,
-            },
-            "features": [],
-            "filenames": [],
-            "executable": env::current_exe().unwrap(),
-            "fresh": true,
-        });
-        println!("{message}");
-    }
+    let name = after(arguments, "--bin").unwrap();
+    let message = json!({
+        "reason": "compiler-artifact",
+        "package_id": format!("path+file:///stand-in#{name}@0.0.0"),
+        "manifest_path": "/stand-in/Cargo.toml",
+        "target": {
+            "kind": ["bin"], "crate_types": ["bin"], "name": name, "src_path": "/stand-in/main.rs",
+            "edition": "2024", "doc": true, "doctest": false, "test": false,
+        },
+        "profile": {
+            "opt_level": "3", "debuginfo": 0, "debug_assertions": false,
+            "overflow_checks": false, "test": false,
+        },
+        "features": [],
+        "filenames": [],
+        "executable": env::current_exe().unwrap(),
+        "fresh": true,
+    });
+    println!("{message}");
     ExitCode::SUCCESS
+}
+
+/// The argument after this one.
+pub(crate) fn after<'a>(arguments: &'a [String], flag: &str) -> Option<&'a str> {
+    let at = arguments.iter().position(|word| word == flag)?;
+    arguments.get(at + 1).map(String::as_str)
 }
 
 /// A compiler that runs longer than any test waits.
@@ -115,7 +114,7 @@ fn write_file(contents: &str) {
 }
 
 /// A server with a thread per connection, which ends with its stdin; or the real one.
-pub(crate) fn serve(listen: &str) -> ExitCode {
+pub(crate) fn serve(arguments: &[String], listen: &str) -> ExitCode {
     write_file("");
     let real_fault = env::var(REAL_FAULT).unwrap_or_default();
     if !real_fault.is_empty() {
@@ -125,11 +124,14 @@ pub(crate) fn serve(listen: &str) -> ExitCode {
         };
         return anyport_bench_server::run(env::args_os().chain(fault));
     }
-    let transport = env::args().skip_while(|word| word != "--transport").nth(1);
-    let name = transport.unwrap_or_default();
+    let name = after(arguments, "--server").unwrap_or_default().to_owned();
     if has_fault(&format!("{name} does not start")) {
         eprintln!("error: cannot start on purpose");
         return ExitCode::from(3);
+    }
+    // A proxy responds itself, but it needs an upstream that listens.
+    if name == "proxy" {
+        TcpStream::connect(after(arguments, "--upstream").unwrap()).unwrap();
     }
     let listener = TcpListener::bind(listen).unwrap();
     println!("{}", listener.local_addr().unwrap());
