@@ -5,9 +5,9 @@
 //! Each client runs in a process of its own, and sends one request after another on one connection
 //! to a thread of this process. `hyper-timer` is bare hyper on a runtime that has a timer, as the
 //! client's has: tokio then computes a timeout whenever it waits. `send` is `Client::send`,
-//! `no-retries` is the same without the copy that a retry needs, and `head-timeout` is `send` with a
-//! timeout. `service` is the tower service.
-//! `legacy` is hyper-util's client, and `reqwest` has its defaults without TLS.
+//! `no-retries` is the same without the copy that a retry needs, and `head-timeout` is `send` with
+//! a timeout. `service` is the tower service, `legacy` is hyper-util's client, and `reqwest` has
+//! its defaults without TLS.
 //!
 //! - `instructions`: user instructions per request, as callgrind counts them
 //! - `allocations`: allocations per request, as memcheck counts them
